@@ -1,0 +1,99 @@
+"""A camera's address with its credentials, kept apart so that they cannot leak by accident."""
+
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+SCHEMES = ("rtsp",)
+
+
+class SourceUrl:
+    """A source URL whose text never shows its credentials.
+
+    `str()`, `repr()` and JSON give `safe`, the address without user information and with query values
+    hidden (some cameras take a password there). `reveal()` is the one way to the original.
+    Raises ValueError for what is no source URL.
+    """
+
+    __slots__ = ("_text", "host", "password", "port", "safe", "scheme", "username")
+
+    def __init__(self, text: str) -> None:
+        try:
+            parts = urlsplit(text.strip())
+            port = parts.port
+        except ValueError as error:
+            raise ValueError("is no URL; write rtsp://user:password@host[:port]/path") from error
+        if parts.scheme.lower() not in SCHEMES:
+            raise ValueError("must begin with rtsp://")
+        if not parts.hostname:
+            raise ValueError("names no host; write rtsp://user:password@host[:port]/path")
+        self._text = text.strip()
+        self.scheme = parts.scheme.lower()
+        self.host = parts.hostname
+        self.port = port or 554
+        self.username = unquote(parts.username) if parts.username is not None else None
+        self.password = unquote(parts.password) if parts.password is not None else None
+        self.safe = _without_secrets(text.strip())
+
+    def reveal(self) -> str:
+        """The whole URL, credentials included; for the wire and for the encrypted database only."""
+        return self._text
+
+    def without_userinfo(self) -> str:
+        """The URL to put in a request line: no user information, query as it is."""
+        parts = urlsplit(self._text)
+        return urlunsplit(parts._replace(netloc=_host_and_port(parts.netloc)))
+
+    def __str__(self) -> str:
+        return self.safe
+
+    def __repr__(self) -> str:
+        return f"SourceUrl({self.safe!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SourceUrl) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            lambda value: value if isinstance(value, SourceUrl) else cls(_require_text(value)),
+            serialization=core_schema.plain_serializer_function_ser_schema(str, when_used="json"),
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"type": "string", "format": "uri", "examples": ["rtsp://user:secret@192.0.2.10/stream1"]}
+
+
+def with_credentials(safe_url: str, username: str, password: str) -> SourceUrl:
+    """`safe_url` with the given credentials put in."""
+    parts = urlsplit(safe_url)
+    userinfo = f"{quote(username, safe='')}:{quote(password, safe='')}@"
+    return SourceUrl(urlunsplit(parts._replace(netloc=userinfo + _host_and_port(parts.netloc))))
+
+
+def _require_text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("must be text: rtsp://user:password@host[:port]/path")
+    return value
+
+
+def _host_and_port(netloc: str) -> str:
+    return netloc.rpartition("@")[2]
+
+
+def _without_secrets(text: str) -> str:
+    parts = urlsplit(text)
+    query = (
+        "&".join(f"{name.partition('=')[0]}=…" if "=" in name else "…" for name in parts.query.split("&"))
+        if parts.query
+        else ""
+    )
+    return urlunsplit(parts._replace(netloc=_host_and_port(parts.netloc), query=query, fragment=""))

@@ -1,0 +1,199 @@
+"""The configuration: one validated tree, read once from a YAML file.
+
+Unknown keys are refused; every error names the path of its line and says what is allowed. `app`
+hands each service its own section.
+"""
+
+from collections.abc import Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from vms.common.camera import Camera
+from vms.common.errors import InvalidInput
+from vms.common.quantities import DurationSeconds, SizeBytes
+
+
+class ConfigError(InvalidInput):
+    """The configuration cannot be used; the text lists every line that is wrong and what is allowed."""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class Section(BaseModel):
+    """A part of the configuration: immutable, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class HttpConfig(Section):
+    """Where the REST API and the web app are served."""
+
+    host: Annotated[str, Field(description="address to listen on; anything but loopback needs `token`")] = (
+        "127.0.0.1"
+    )
+    port: Annotated[int, Field(ge=0, le=65535, description="TCP port; 0 takes any free one")] = 8080
+    token: Annotated[
+        SecretStr | None,
+        Field(min_length=16, description="guards every route and media path; at least 16 characters"),
+    ] = None
+
+    @model_validator(mode="after")
+    def _refuse_an_open_door(self) -> Self:
+        if not is_loopback(self.host) and self.token is None:
+            raise ValueError(
+                f"host {self.host} is reachable from other machines, so a token is needed: "
+                "set http.token to at least 16 random characters, or host to 127.0.0.1"
+            )
+        return self
+
+
+class WebRtcConfig(Section):
+    """Where live viewers send and receive media."""
+
+    port: Annotated[
+        int, Field(ge=0, le=65535, description="UDP port for all viewers; 0 takes any free one")
+    ] = 8189
+    addresses: Annotated[
+        tuple[str, ...], Field(description="extra addresses to offer to viewers, such as a public one")
+    ] = ()
+
+    @field_validator("addresses")
+    @classmethod
+    def _are_addresses(cls, addresses: tuple[str, ...]) -> tuple[str, ...]:
+        for address in addresses:
+            try:
+                ip_address(address)
+            except ValueError as error:
+                raise ValueError(f"{address!r} is no IP address; write one such as 203.0.113.7") from error
+        return addresses
+
+
+class VolumeConfig(Section):
+    """A directory for recordings, and how much of it may be used."""
+
+    path: Annotated[Path, Field(description="made when it does not exist")]
+    quota: Annotated[
+        SizeBytes, Field(ge=16 << 20, description="oldest recordings go first when it is reached")
+    ] = 50 << 30
+
+
+class StorageConfig(Section):
+    """Where and how recordings are kept."""
+
+    volumes: Annotated[
+        tuple[VolumeConfig, ...], Field(description="default: one of 50GiB in data_dir/recordings")
+    ] = ()
+    segment: Annotated[DurationSeconds, Field(ge=2, le=3600, description="length of one recording file")] = (
+        300.0
+    )
+
+
+class Config(Section):
+    """The whole configuration."""
+
+    data_dir: Annotated[Path, Field(description="the database, keys and, by default, recordings")] = Path(
+        "vms-data"
+    )
+    http: HttpConfig = HttpConfig()
+    webrtc: WebRtcConfig = WebRtcConfig()
+    storage: StorageConfig = StorageConfig()
+    cameras: Annotated[tuple[Camera, ...], Field(description="cameras that this file manages")] = ()
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        ids = [camera.id for camera in self.cameras]
+        repeated = sorted({camera_id for camera_id in ids if ids.count(camera_id) > 1})
+        if repeated:
+            raise ValueError(
+                f"cameras: the id {', '.join(repeated)} is used twice; every camera needs its own"
+            )
+        paths = [volume.path.absolute() for volume in self.storage.volumes]
+        if len(paths) != len(set(paths)):
+            raise ValueError("storage.volumes: two volumes have the same path; every volume needs its own")
+        return self
+
+    def volumes(self) -> tuple[VolumeConfig, ...]:
+        """The configured volumes, or the default one inside the data directory."""
+        return self.storage.volumes or (VolumeConfig(path=self.data_dir / "recordings"),)
+
+
+def load_config(path: Path | None, data_dir: Path | None = None) -> Config:
+    """The configuration in the file at `path` (all defaults when None); `data_dir` overrides the file's.
+
+    Relative paths in the file are relative to the working directory. Raises ConfigError.
+    """
+    tree: Any = {}
+    if path is not None:
+        try:
+            tree = yaml.safe_load(path.read_text()) or {}
+        except OSError as error:
+            raise ConfigError(f"{path}: {error.strerror}; name an existing file with --config") from error
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path}: is no YAML: {_yaml_problem(error)}") from error
+        if not isinstance(tree, Mapping):
+            raise ConfigError(
+                f"{path}: must hold keys such as http: and cameras:, not a {type(tree).__name__}"
+            )
+    if data_dir is not None:
+        tree = {**tree, "data_dir": data_dir}
+    return parse_config(tree, str(path) if path else "configuration")
+
+
+def parse_config(tree: Mapping[str, Any], name: str = "configuration") -> Config:
+    """Validate a tree of plain values; ConfigError lists every line that is wrong."""
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError("\n".join(f"{name}: {line}" for line in _explain(error))) from None
+
+
+def _explain(error: ValidationError) -> list[str]:
+    # `input` is left out of every message: it may be a URL with a password in it.
+    lines = []
+    for problem in error.errors(include_url=False, include_input=False):
+        path = ".".join(str(part) for part in problem["loc"]) or "file"
+        message = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "extra_forbidden":
+            message = f"is not a known key; allowed here: {', '.join(_allowed(problem['loc']))}"
+        lines.append(f"{path}: {message}")
+    return lines
+
+
+def _allowed(loc: tuple[int | str, ...]) -> list[str]:
+    model: type[BaseModel] = Config
+    models: dict[str, type[BaseModel]] = {
+        "http": HttpConfig,
+        "webrtc": WebRtcConfig,
+        "storage": StorageConfig,
+        "volumes": VolumeConfig,
+        "cameras": Camera,
+    }
+    for part in loc[:-1]:
+        model = models.get(str(part), model)
+    return list(model.model_fields)
+
+
+def _yaml_problem(error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+    return where + str(getattr(error, "problem", None) or "not UTF-8 text")

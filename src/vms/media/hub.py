@@ -1,0 +1,126 @@
+"""Fan one stream's access units out to any number of sinks.
+
+The publisher never waits. A sink takes each unit at once or keeps its own bounded queue; one that
+overruns is told the Gap and resumes at the newest key frame. The hub outlives connections: on a
+reconnect the source is swapped under its sinks.
+
+Belongs here: fan-out, the newest group of pictures, counters.
+Does not: parsing (vms.format), reconnecting (vms.ingest), disks (vms.storage).
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from vms.media.gap import Gap
+from vms.media.track import MediaKind, Track
+from vms.media.unit import AccessUnit
+
+GOP_MAX_UNITS = 1500
+GOP_MAX_BYTES = 16 << 20
+
+
+class Sink(Protocol):
+    """What a hub calls: synchronous, O(1), non-blocking; runs on the event loop of the hub."""
+
+    def push(self, unit: AccessUnit) -> None:
+        """Take one unit. Units of one track come in decoding order, tracks interleaved by arrival."""
+
+    def gap(self, gap: Gap) -> None:
+        """Learn that the stream lost something. `gap.end_ns` is None when it lasts; the unit that ends it
+        has `discontinuity` set."""
+
+
+class SinkFailed(Protocol):
+    def __call__(self, sink: Sink, error: Exception) -> None: ...
+
+
+class Hub:
+    """One stream's fan-out, with the group of pictures since the newest key frame.
+
+    `tracks` is what the source last announced; empty until it first connects. Counters are plain ints.
+    `gop` is cleared, and stays empty up to the next key frame, when it outgrows its bounds.
+    """
+
+    def __init__(self, name: str, on_sink_failed: SinkFailed | None = None) -> None:
+        self.name = name
+        self.tracks: tuple[Track, ...] = ()
+        self.units = 0
+        self.bytes = 0
+        self.gaps = 0
+        self.sinks_failed = 0
+        self.last_unit: AccessUnit | None = None
+        self._sinks: tuple[Sink, ...] = ()
+        self._gop: list[AccessUnit] = []
+        self._gop_bytes = 0
+        self._on_sink_failed = on_sink_failed
+
+    @property
+    def gop(self) -> Sequence[AccessUnit]:
+        """Units of all tracks since the newest key picture, oldest first; the first is that picture."""
+        return self._gop
+
+    @property
+    def sinks(self) -> tuple[Sink, ...]:
+        return self._sinks
+
+    def track(self, kind: MediaKind) -> Track | None:
+        """The newest version of the stream's first track of a kind."""
+        return next((track for track in self.tracks if track.kind is kind), None)
+
+    def announce(self, tracks: Sequence[Track]) -> None:
+        """Say what the stream consists of; before its first unit, and again whenever a track changes."""
+        self.tracks = tuple(tracks)
+
+    def attach(self, sink: Sink) -> None:
+        """Give `sink` every unit from now on."""
+        if sink not in self._sinks:
+            self._sinks = (*self._sinks, sink)
+
+    def detach(self, sink: Sink) -> None:
+        self._sinks = tuple(other for other in self._sinks if other is not sink)
+
+    def push(self, unit: AccessUnit) -> None:
+        """Fan one unit out. A sink that raises is detached, counted and reported; the others get the unit."""
+        self.units += 1
+        self.bytes += len(unit.data)
+        self.last_unit = unit
+        self._remember(unit)
+        for sink in self._sinks:
+            try:
+                sink.push(unit)
+            except Exception as error:  # noqa: BLE001 - one sink must never end the stream of the others
+                self._drop(sink, error)
+
+    def gap(self, gap: Gap) -> None:
+        """Tell every sink that the stream lost something. The group of pictures ends here."""
+        self.gaps += 1
+        self._forget_gop()
+        for sink in self._sinks:
+            try:
+                sink.gap(gap)
+            except Exception as error:  # noqa: BLE001 - as in push
+                self._drop(sink, error)
+
+    def _remember(self, unit: AccessUnit) -> None:
+        video = unit.track.kind is MediaKind.VIDEO
+        if video and unit.key:
+            self._forget_gop()
+        elif not self._gop:
+            return
+        elif video and unit.discontinuity:
+            self._forget_gop()
+            return
+        self._gop.append(unit)
+        self._gop_bytes += len(unit.data)
+        if len(self._gop) > GOP_MAX_UNITS or self._gop_bytes > GOP_MAX_BYTES:
+            self._forget_gop()
+
+    def _forget_gop(self) -> None:
+        self._gop = []
+        self._gop_bytes = 0
+
+    def _drop(self, sink: Sink, error: Exception) -> None:
+        self.detach(sink)
+        self.sinks_failed += 1
+        if self._on_sink_failed is not None:
+            self._on_sink_failed(sink, error)

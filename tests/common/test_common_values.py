@@ -1,0 +1,78 @@
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vms.common.backoff import Backoff
+from vms.common.clock import NS
+from vms.common.ids import camera_id, uuid7
+from vms.common.quantities import format_duration, format_size, parse_duration_s, parse_size_bytes
+from vms.common.source_url import SourceUrl, with_credentials
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("500ms", 0.5), ("5min", 300), ("30d", 30 * 86400), (7, 7.0), ("1.5 h", 5400)]
+)
+def test_durations_are_read_as_people_write_them(text: object, seconds: float) -> None:
+    assert parse_duration_s(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["5", "5 fortnights", "min", "-5s", None, True, [5]])
+def test_a_wrong_duration_says_what_is_allowed(text: object) -> None:
+    with pytest.raises(ValueError, match="5min or 30d"):
+        parse_duration_s(text)
+
+
+@given(st.integers(1, 10**9))
+def test_durations_and_sizes_are_written_so_that_they_read_back(number: int) -> None:
+    assert parse_duration_s(format_duration(number)) == number
+    assert parse_size_bytes(format_size(number)) == number
+
+
+@given(st.integers(0, 2**47), st.integers(0, 2**47))
+def test_uuid7_sorts_by_time(first_ms: int, second_ms: int) -> None:
+    first, second = uuid7(first_ms * 1_000_000), uuid7(second_ms * 1_000_000)
+    assert first.version == 7
+    assert (first < second) == (first_ms < second_ms) or first_ms == second_ms
+
+
+@pytest.mark.parametrize("text", ["", "Porch", "a_b", "-a", "a-", "a" * 64, "../x"])
+def test_a_camera_id_is_a_slug(text: str) -> None:
+    with pytest.raises(ValueError, match="no camera id"):
+        camera_id(text)
+
+
+def test_backoff_doubles_to_its_longest_and_is_jittered() -> None:
+    backoff = Backoff(1, 8, random.Random(1))
+    delays = [backoff.next_s() for _ in range(6)]
+    for delay, step in zip(delays, [1, 2, 4, 8, 8, 8], strict=True):
+        assert step / 2 <= delay <= step
+    backoff.reset()
+    assert backoff.next_s() <= 1
+
+
+SECRET = "p@ss:w/rd"
+
+
+def test_a_source_url_shows_no_credentials() -> None:
+    url = with_credentials("rtsp://192.0.2.10:8554/stream?channel=1&password=hunter2", "ad min", SECRET)
+    assert (url.username, url.password, url.host, url.port) == ("ad min", SECRET, "192.0.2.10", 8554)
+    for text in (str(url), repr(url), f"{url}", url.safe):
+        assert "hunter2" not in text
+        assert "w%2Frd" not in text
+        assert "ad%20min" not in text
+    assert url.without_userinfo() == "rtsp://192.0.2.10:8554/stream?channel=1&password=hunter2"
+    assert SourceUrl(url.reveal()) == url
+
+
+@pytest.mark.parametrize(
+    "text", ["", "http://x/", "rtsp://", "rtsp:///path", "rtsp://host:port/", "rtsp://[::1/"]
+)
+def test_a_wrong_source_url_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="rtsp://"):
+        SourceUrl(text)
+
+
+def test_uuid7_carries_its_time() -> None:
+    assert uuid7(1_700_000_000 * NS).int >> 80 == 1_700_000_000_000
