@@ -1,0 +1,163 @@
+"""The commands. Each reads its options, calls one function, and turns typed errors into exit codes."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import uvloop
+from rich.console import Console
+
+from vms import __version__
+from vms.common.errors import VmsError
+
+app = typer.Typer(
+    name="vms",
+    help="VMS Enterprise: pulls cameras, records them, plays them back, shows them live.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,  # locals may hold credentials
+    rich_markup_mode="rich",
+)
+config_app = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
+app.add_typer(config_app, name="config")
+
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", "-c", help="Configuration file (YAML).", show_default=False)
+]
+DataDirOption = Annotated[
+    Path | None,
+    typer.Option("--data-dir", help="Where the database, keys and recordings live.", show_default="vms-data"),
+]
+JsonLogsOption = Annotated[bool, typer.Option("--json-logs", help="Write logs as JSON lines.")]
+
+
+def main() -> None:
+    """Run the command line; a VmsError ends it with status 1 and its text."""
+    try:
+        app()
+    except VmsError as error:
+        Console(stderr=True).print(f"[bold red]vms:[/] {error}", highlight=False, soft_wrap=True)
+        sys.exit(1)
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"vms {__version__}")
+        raise typer.Exit
+
+
+@app.command(
+    epilog="Examples:\n\n  vms serve\n\n  vms serve --config vms.yaml --data-dir /var/lib/vms",
+)
+def serve(
+    config: ConfigOption = None, data_dir: DataDirOption = None, json_logs: JsonLogsOption = False
+) -> None:
+    """Run the system until SIGTERM or SIGINT, then close every recording properly."""
+    from vms.app import serve as run
+    from vms.config import load_config
+    from vms.telemetry.logs import configure_logs
+
+    configure_logs(json=json_logs)
+    _run(run(load_config(config, data_dir)))
+
+
+@app.command(
+    epilog="Examples:\n\n"
+    "  vms camera footage.mp4 --count 4\n\n"
+    "  vms camera --pattern --port 8554 --user admin --password secret\n\n"
+    "  vms camera --pattern --drop-after 30 --drop-for 5",
+)
+def camera(
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Footage to loop; with several, cameras take turns.")
+    ] = None,
+    pattern: Annotated[
+        bool, typer.Option("--pattern", help="Draw a moving picture with a readable clock.")
+    ] = False,
+    count: Annotated[
+        int, typer.Option(min=1, max=1000, help="How many cameras, at /camera-1 … /camera-N.")
+    ] = 1,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="TCP port; 0 takes any free one.")] = 8554,
+    user: Annotated[str | None, typer.Option(help="Ask for this user name (Digest).")] = None,
+    password: Annotated[str | None, typer.Option(help="Ask for this password (Digest).")] = None,
+    drop_after: Annotated[
+        float | None, typer.Option(help="Close all connections after so many seconds.")
+    ] = None,
+    drop_for: Annotated[float, typer.Option(help="Refuse connections for so many seconds then.")] = 5.0,
+    jitter_ms: Annotated[float, typer.Option(min=0, help="Delay packets at random by up to this.")] = 0.0,
+    loss: Annotated[float, typer.Option(min=0, max=100, help="Per cent of UDP packets to lose.")] = 0.0,
+    audio: Annotated[str, typer.Option(help="Sound of the pattern: none, pcmu or aac.")] = "none",
+) -> None:
+    """Be one or more cameras: an RTSP server that loops footage, paced as real cameras are."""
+    from vms import virtual_camera
+    from vms.telemetry.logs import configure_logs
+
+    if bool(files) == pattern:
+        raise typer.BadParameter("give either files to loop or --pattern")
+    configure_logs(json=False, level="warning")
+    _run(
+        virtual_camera.run(
+            virtual_camera.CameraOptions(
+                files=tuple(files or ()),
+                pattern=pattern,
+                count=count,
+                host=host,
+                port=port,
+                user=user,
+                password=password,
+                drop_after_s=drop_after,
+                drop_for_s=drop_for,
+                jitter_ms=jitter_ms,
+                loss_percent=loss,
+                audio=audio,
+            )
+        )
+    )
+
+
+@app.command(epilog="Examples:\n\n  vms demo\n\n  vms demo footage.mp4 --cameras 9")
+def demo(
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Footage for the cameras; none: a drawn picture.")
+    ] = None,
+    cameras: Annotated[int, typer.Option(min=1, max=100, help="How many virtual cameras.")] = 4,
+    data_dir: Annotated[Path, typer.Option(help="Where the demo keeps its data.")] = Path("vms-data/demo"),
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Where the web app is served; 0: any free port.")
+    ] = 8080,
+) -> None:
+    """Run the whole system with virtual cameras and print the URL to open."""
+    from vms.demo import run_demo
+    from vms.telemetry.logs import configure_logs
+
+    configure_logs(json=False, level="warning")
+    _run(run_demo(tuple(files or ()), cameras=cameras, data_dir=data_dir, port=port))
+
+
+@config_app.command("schema", epilog="Example:\n\n  vms config schema > vms.schema.json")
+def config_schema() -> None:
+    """Print the JSON Schema of the configuration, for editors and checks."""
+    from vms.config import Config
+
+    typer.echo(json.dumps(Config.model_json_schema(), indent=2))
+
+
+@config_app.command("check", epilog="Example:\n\n  vms config check vms.yaml")
+def config_check(path: Annotated[Path, typer.Argument(help="The file to check.")]) -> None:
+    """Say whether a configuration file can be used, and what is wrong with it."""
+    from vms.config import load_config
+
+    config = load_config(path)
+    typer.echo(f"{path}: usable; {len(config.cameras)} cameras, {len(config.volumes())} volumes")
+
+
+def _run(coroutine: Coroutine[Any, Any, None]) -> None:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(coroutine)

@@ -1,0 +1,50 @@
+"""What can be wrong with a camera, each with a slug for programs and a text for people.
+
+SourceError (Unavailable)
+├── SourceUnreachable   no answer; the address, the network or the camera is down
+├── SourceUnauthorized  it wants other credentials
+├── SourceRefused       it answered, and said no: no such stream, too many clients
+├── SourceUnsupported   it offers nothing that this system can take
+├── SourceProtocolError it breaks the protocol
+├── NoFrames            connected, but no pictures come
+└── SourceEnded         the camera ended the session
+"""
+
+from vms.common.errors import Unavailable
+from vms.media import GapReason
+
+
+class SourceError(Unavailable):
+    """A camera does not deliver; its supervisor tries again after a back-off. The text is safe to show."""
+
+    code = "failed"
+    gap_reason = GapReason.CAMERA_LOST
+
+
+class SourceUnreachable(SourceError):
+    code = "unreachable"
+
+
+class SourceUnauthorized(SourceError):
+    code = "unauthorized"
+
+
+class SourceRefused(SourceError):
+    code = "refused"
+
+
+class SourceUnsupported(SourceError):
+    code = "unsupported_codec"
+
+
+class SourceProtocolError(SourceError):
+    code = "protocol_error"
+
+
+class NoFrames(SourceError):
+    code = "no_frames"
+    gap_reason = GapReason.NO_FRAMES
+
+
+class SourceEnded(SourceError):
+    code = "ended"

@@ -1,0 +1,97 @@
+"""One session of a source: its tracks on one timeline, pushed into a hub.
+
+A source adds its tracks, then hands each access unit to the TrackFeed it got. Nothing is pushed before
+the first key picture of a stream that has video.
+"""
+
+from vms.common.clock import NS, Clock
+from vms.ingest.track_feed import ZERO_S, TrackFeed
+from vms.media import AccessUnit, Gap, GapReason, Hub, MediaKind, Track
+
+ALIGN_NS = NS // 50  # 20 ms: less skew between sound and picture is not noticed (ITU-R BT.1359)
+ALIGN_MAX_NS = 5 * NS  # more is not skew, but a sender report that cannot be right
+STEP_NS = 2 * NS  # our wall clock moving against the monotonic one by more than this was set
+
+
+class Feed:
+    """What one connection to a camera pushes into the camera's hub."""
+
+    def __init__(self, hub: Hub, clock: Clock) -> None:
+        self.tracks: list[TrackFeed] = []
+        self.pushed = 0
+        self.last_arrival_ns = clock.monotonic_ns()
+        self.wall_minus_monotonic_ns = clock.wall_ns() - clock.monotonic_ns()
+        self._hub = hub
+        self._clock = clock
+        self._origin_ns: int | None = None
+        self._offsets_ns: dict[int, int] = {}
+
+    def add(self, track: Track) -> TrackFeed:
+        """A new line of the stream; add all before the first unit."""
+        feed = TrackFeed(self, track)
+        self.tracks.append(feed)
+        return feed
+
+    def announce(self) -> None:
+        """Tell the hub what the stream consists of, as far as that is known."""
+        known = [feed.track for feed in self.tracks if _is_known(feed.track)]
+        if len(known) == len(self.tracks) or self.pushed:
+            self._hub.announce(known)
+
+    def start(self, video: bool, arrival_ns: int) -> int | None:
+        """Where on the timeline (ns) a track begins whose first unit arrived; None while it must wait."""
+        if self._origin_ns is None:
+            if not video and any(feed.track.kind is MediaKind.VIDEO for feed in self.tracks):
+                return None
+            self._origin_ns = arrival_ns
+            self.announce()
+        return ZERO_S * NS + max(arrival_ns - self._origin_ns, 0)
+
+    def push(self, unit: AccessUnit) -> None:
+        self.pushed += 1
+        self.last_arrival_ns = unit.arrival_ns
+        self._hub.push(unit)
+
+    def gap(self, gap: Gap) -> None:
+        self._hub.gap(gap)
+
+    def align(self, reported: TrackFeed, ntp_ns: int, rtp_timestamp: int) -> None:
+        """Bring sound and picture together once both have sender reports (RFC 3550 §6.4.1).
+
+        The track that lies too early is moved forward.
+        """
+        self._offsets_ns[reported.track.id] = reported.timeline_ns(rtp_timestamp) - ntp_ns
+        if len(self._offsets_ns) < 2:
+            return
+        latest_ns = max(self._offsets_ns.values())
+        for feed in self.tracks:
+            offset_ns = self._offsets_ns.get(feed.track.id)
+            if offset_ns is not None and ALIGN_NS < latest_ns - offset_ns < ALIGN_MAX_NS:
+                feed.shift(latest_ns - offset_ns)
+                self._offsets_ns[feed.track.id] = latest_ns
+
+    def tick(self) -> None:
+        """Look after the clocks; call about once a second."""
+        offset_ns = self._clock.wall_ns() - self._clock.monotonic_ns()
+        stepped = abs(offset_ns - self.wall_minus_monotonic_ns) > STEP_NS
+        self.wall_minus_monotonic_ns = offset_ns
+        if stepped and self.pushed:
+            last_ns = self.last_capture_ns
+            for feed in self.tracks:
+                feed.wall_clock_stepped()
+            detail = "this machine's clock was set"
+            self._hub.gap(Gap(last_ns, max(self._clock.wall_ns(), last_ns), GapReason.CLOCK_JUMP, detail))
+
+    @property
+    def last_capture_ns(self) -> int:
+        """Capture time of the newest unit; 0 before the first."""
+        return max((feed.last_capture_ns for feed in self.tracks), default=0)
+
+    @property
+    def clock_offset_ns(self) -> int | None:
+        """The camera's wall clock minus ours at the newest sender report of its first track that has one."""
+        return next((f.clock_offset_ns for f in self.tracks if f.clock_offset_ns is not None), None)
+
+
+def _is_known(track: Track) -> bool:
+    return track.kind is MediaKind.AUDIO or bool(track.parameter_sets)

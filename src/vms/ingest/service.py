@@ -1,0 +1,103 @@
+"""All cameras of this process: a hub and a supervisor each."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from vms.common.camera import Camera
+from vms.common.clock import Clock
+from vms.common.errors import NotFound
+from vms.common.ids import CameraId
+from vms.ingest.rtsp_source import RtspSource
+from vms.ingest.source import SourceFactory
+from vms.ingest.status import CameraState, StreamStatus
+from vms.ingest.supervisor import CameraSupervisor
+from vms.media import GapReason, Hub, Sink
+from vms.telemetry.logs import get_logger
+from vms.telemetry.metrics import MetricFamily, MetricKind
+
+log = get_logger(__name__)
+
+
+class IngestService:
+    """Pulls every camera it is told to. A camera's hub stays the same over changes and reconnections."""
+
+    def __init__(self, clock: Clock, open_source: SourceFactory = RtspSource) -> None:
+        self._clock = clock
+        self._open_source = open_source
+        self._supervisors: dict[CameraId, CameraSupervisor] = {}
+
+    async def start(self) -> None:
+        """Nothing to prepare: cameras come by `put`."""
+
+    async def stop(self) -> None:
+        supervisors = tuple(self._supervisors.values())
+        self._supervisors.clear()
+        detail = "the system was stopped"
+        await asyncio.gather(*(s.stop(GapReason.SYSTEM_STOPPED, detail) for s in supervisors))
+
+    async def put(self, camera: Camera) -> Hub:
+        """Pull `camera` from now on, or change how it is pulled; its hub."""
+        known = self._supervisors.get(camera.id)
+        if known is not None:
+            if (known.camera.source, known.camera.transport) == (camera.source, camera.transport):
+                known.rename(camera)
+                return known.hub
+            await known.stop(GapReason.CAMERA_LOST, "the camera's address was changed")
+        hub = known.hub if known is not None else Hub(camera.id, _report_failed_sink)
+        supervisor = CameraSupervisor(camera, hub, self._clock, self._open_source)
+        self._supervisors[camera.id] = supervisor
+        supervisor.start()
+        return hub
+
+    async def remove(self, camera_id: CameraId) -> None:
+        """Disconnect a camera and forget it; without effect for an unknown one."""
+        supervisor = self._supervisors.pop(camera_id, None)
+        if supervisor is not None:
+            await supervisor.stop(GapReason.RECORDING_OFF, "the camera was removed")
+
+    def hub(self, camera_id: CameraId) -> Hub:
+        """The camera's hub. Raises NotFound."""
+        return self._get(camera_id).hub
+
+    def status(self, camera_id: CameraId) -> StreamStatus:
+        """The camera's live state. Raises NotFound."""
+        return self._get(camera_id).status()
+
+    def metrics(self) -> Iterable[MetricFamily]:
+        supervisors = self._supervisors
+        yield _family(
+            "vms_camera_live",
+            MetricKind.GAUGE,
+            "1 while pictures come from the camera",
+            {i: float(s.status().state is CameraState.LIVE) for i, s in supervisors.items()},
+        )
+        counters: dict[str, tuple[str, Callable[[CameraSupervisor], int]]] = {
+            "vms_camera_units": ("access units received", lambda s: s.hub.units),
+            "vms_camera_bytes": ("bytes of media received", lambda s: s.hub.bytes),
+            "vms_camera_gaps": ("times that something was lost", lambda s: s.hub.gaps),
+            "vms_camera_sessions": ("connections begun", lambda s: s.sessions),
+            "vms_camera_failures": ("connections that failed or ended", lambda s: s.failures),
+            "vms_camera_crashes": ("connections ended by an internal error", lambda s: s.crashes),
+            "vms_camera_sinks_failed": (
+                "consumers detached after an internal error",
+                lambda s: s.hub.sinks_failed,
+            ),
+        }
+        for name, (text, read) in counters.items():
+            yield _family(name, MetricKind.COUNTER, text, {i: float(read(s)) for i, s in supervisors.items()})
+
+    def _get(self, camera_id: CameraId) -> CameraSupervisor:
+        supervisor = self._supervisors.get(camera_id)
+        if supervisor is None:
+            raise NotFound(f"no camera {camera_id}")
+        return supervisor
+
+
+def _report_failed_sink(sink: Sink, error: Exception) -> None:
+    log.error("consumer failed and was detached", sink=type(sink).__name__, exc_info=error)
+
+
+def _family(name: str, kind: MetricKind, text: str, values: dict[CameraId, float]) -> MetricFamily:
+    return MetricFamily(
+        name, kind, text, ("camera",), [((camera_id,), value) for camera_id, value in values.items()]
+    )

@@ -1,0 +1,161 @@
+"""Keep one camera connected: connect, watch its pictures, wait, try again.
+
+A camera that is wrong never hurts another: whatever a session raises ends that session alone.
+"""
+
+import asyncio
+import contextlib
+
+from vms.common.backoff import Backoff
+from vms.common.camera import Camera
+from vms.common.clock import NS, Clock
+from vms.ingest.errors import NoFrames, SourceError
+from vms.ingest.feed import Feed
+from vms.ingest.rates import RateMeter
+from vms.ingest.source import SourceFactory
+from vms.ingest.status import CameraState, StreamStatus
+from vms.media import Gap, GapReason, Hub, MediaKind
+from vms.telemetry.logs import get_logger
+
+log = get_logger(__name__)
+
+NO_FRAMES_S = 10.0
+TICK_S = 1.0
+
+
+class CameraSupervisor:
+    """Runs one camera's source into its hub until stopped. The hub outlives every session."""
+
+    def __init__(
+        self,
+        camera: Camera,
+        hub: Hub,
+        clock: Clock,
+        open_source: SourceFactory,
+        *,
+        backoff: Backoff | None = None,
+        no_frames_s: float = NO_FRAMES_S,
+        tick_s: float = TICK_S,
+    ) -> None:
+        self.hub = hub
+        self.sessions = 0
+        self.failures = 0
+        self.crashes = 0
+        self._camera = camera
+        self._clock = clock
+        self._open_source = open_source
+        self._backoff = backoff or Backoff()
+        self._no_frames_s = no_frames_s
+        self._tick_s = tick_s
+        self._state = CameraState.CONNECTING
+        self._reason: tuple[str, str] | None = None
+        self._rates = RateMeter()
+        self._feed: Feed | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def camera(self) -> Camera:
+        return self._camera
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name=f"camera {self._camera.id}")
+
+    async def stop(self, reason: GapReason, detail: str) -> None:
+        """Disconnect; the hub stays, and its sinks are told why nothing comes."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+        self._tell_gap(reason, detail)
+        self._state = CameraState.STOPPED
+
+    def rename(self, camera: Camera) -> None:
+        """Take a change that needs no new connection."""
+        self._camera = camera
+
+    def status(self) -> StreamStatus:
+        video = self.hub.track(MediaKind.VIDEO)
+        audio = self.hub.track(MediaKind.AUDIO)
+        rates = self._rates.rates() if self._state is CameraState.LIVE else None
+        feed = self._feed
+        offset_ns = feed.clock_offset_ns if feed else None
+        last = self.hub.last_unit
+        return StreamStatus(
+            state=self._state,
+            reason=self._reason[1] if self._reason else None,
+            reason_code=self._reason[0] if self._reason else None,
+            codec=video.codec if video else None,
+            width=video.width if video else None,
+            height=video.height if video else None,
+            fps=round(rates[0], 2) if rates else None,
+            bitrate=rates[1] if rates else None,
+            audio=audio.codec if audio else None,
+            last_frame_ns=last.capture_ns if last else None,
+            clock_offset_ms=offset_ns / 1e6 if offset_ns is not None else None,
+            has_b_frames=bool(video and video.max_reorder),
+        )
+
+    async def _run(self) -> None:
+        while True:
+            self._state = CameraState.CONNECTING
+            error = await self._session()
+            self._failed(error)
+            await asyncio.sleep(self._backoff.next_s())
+
+    async def _session(self) -> SourceError:
+        """Run one connection to its end, and say how it ended."""
+        self.sessions += 1
+        self._rates = RateMeter()
+        feed = self._feed = Feed(self.hub, self._clock)
+        source = asyncio.create_task(self._open_source(self._camera, self._clock).run(feed))
+        try:
+            while not source.done():
+                await asyncio.wait([source], timeout=self._tick_s)
+                self._tick(feed)
+            await source
+            return SourceError("the source ended without a reason")
+        except SourceError as error:
+            return error
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            self.crashes += 1
+            log.exception("camera session crashed", camera=self._camera.id)
+            return SourceError(f"internal error ({type(error).__name__}); the log has the cause")
+        finally:
+            source.cancel()
+            await asyncio.wait([source])
+            if not source.cancelled():
+                source.exception()  # taken above, or ended by the watchdog
+
+    def _tick(self, feed: Feed) -> None:
+        feed.tick()
+        now_ns = self._clock.monotonic_ns()
+        video = [track for track in feed.tracks if track.track.kind is MediaKind.VIDEO]
+        self._rates.sample(
+            now_ns, sum(track.units for track in video), sum(track.bytes for track in feed.tracks)
+        )
+        if feed.pushed and self._state is not CameraState.LIVE:
+            self._state = CameraState.LIVE
+            self._reason = None
+            self._backoff.reset()
+            log.info("camera live", camera=self._camera.id)
+        silent_s = (now_ns - feed.last_arrival_ns) / NS
+        if silent_s > self._no_frames_s:
+            raise NoFrames(f"no picture for {silent_s:.0f} s; the connection is opened anew")
+
+    def _failed(self, error: SourceError) -> None:
+        self.failures += 1
+        repeated = self._reason is not None and self._reason[0] == error.code
+        self._state = CameraState.FAILED
+        self._reason = (error.code, str(error))
+        if not repeated:
+            log.warning("camera failed", camera=self._camera.id, code=error.code, reason=str(error))
+        self._tell_gap(error.gap_reason, str(error))
+
+    def _tell_gap(self, reason: GapReason, detail: str) -> None:
+        last = self.hub.last_unit
+        if self._feed is not None and self._feed.pushed and last is not None:
+            self._feed = None
+            self.hub.gap(Gap(last.capture_ns, None, reason, detail))

@@ -1,0 +1,176 @@
+"""Debian's Chromium in front of the real system: what an operator sees and does."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from tests.e2e.players import decoded
+from tests.e2e.system import System, camera, wait_for
+
+pytestmark = [pytest.mark.e2e, pytest.mark.needs("chromium", "ffmpeg")]
+
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required"]
+DECODED = "video => video.getVideoPlaybackQuality().totalVideoFrames"
+PICTURE = """video => {
+    const canvas = document.createElement('canvas');
+    canvas.width = 64; canvas.height = 36;
+    const context = canvas.getContext('2d');
+    context.drawImage(video, 0, 0, 64, 36);
+    return Array.from(context.getImageData(0, 0, 64, 36).data).join();
+}"""
+TOKEN = "a-token-of-some-length"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(
+        locale="en-GB", viewport={"width": 1280, "height": 800}, accept_downloads=True
+    )
+    page = context.new_page()
+    page.set_default_timeout(30_000)
+    yield page
+    context.close()
+
+
+@pytest.fixture
+def system(serve: Callable[..., System], virtual_camera: Callable[..., list[str]]) -> System:
+    urls = virtual_camera("--pattern", count=2)
+    system = serve([camera("porch", urls[0]), camera("gate", urls[1])])
+    system.wait_live("porch")
+    system.wait_live("gate")
+    return system
+
+
+def _plays(page: Page, selector: str) -> None:
+    """Decoded pictures grow, and the picture changes."""
+    video = page.locator(selector).first
+    expect(video).to_be_visible()
+    before = wait_for("a decoded picture", lambda: video.evaluate(DECODED) or None)
+    picture = video.evaluate(PICTURE)
+    wait_for("more decoded pictures", lambda: video.evaluate(DECODED) >= before + 20 or None)
+    assert video.evaluate(PICTURE) != picture
+
+
+def test_the_grid_shows_moving_pictures(page: Page, system: System) -> None:
+    page.goto(system.url)
+    for camera_id in ("porch", "gate"):
+        tile = page.get_by_test_id(f"tile-{camera_id}")
+        expect(tile).to_have_attribute("data-state", "live")
+        _plays(page, f"[data-testid=tile-{camera_id}] video")
+    assert system.camera("porch")["viewers"] == 1
+    page.goto("about:blank")
+    wait_for("no viewer left", lambda: system.camera("porch")["viewers"] == 0 or None, 60)
+
+
+def test_a_tile_says_why_its_camera_is_not_live(
+    page: Page, serve: Callable[..., System], virtual_camera: Callable[..., list[str]]
+) -> None:
+    (url,) = virtual_camera("--pattern", "--user", "admin", "--password", "right-password")
+    system = serve([camera("locked", url.replace("rtsp://", "rtsp://admin:wrong@"))])
+    page.goto(system.url)
+    tile = page.get_by_test_id("tile-locked")
+    expect(tile).to_have_attribute("data-state", "failed")
+    expect(tile).to_contain_text("password")
+
+
+def test_playback_from_the_timeline_plays_and_returns_to_live(page: Page, system: System) -> None:
+    system.wait_recorded("porch", 12)
+    page.goto(f"{system.url}/cameras/porch")
+    _plays(page, "[data-testid=live-video]")
+    timeline = page.get_by_test_id("timeline")
+    expect(timeline).to_be_visible()
+    timeline.focus()
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Enter")
+    _plays(page, "[data-testid=playback-video]")
+    page.get_by_test_id("back-to-live").click()
+    _plays(page, "[data-testid=live-video]")
+
+
+def test_an_export_downloads_and_decodes(page: Page, system: System, tmp_path: Path) -> None:
+    system.wait_recorded("porch", 6)
+    page.goto(f"{system.url}/cameras/porch")
+    export = page.get_by_test_id("export-download")
+    expect(export).to_be_visible()
+    with page.expect_download() as download:
+        export.click()
+    path = tmp_path / "export.mp4"
+    download.value.save_as(path)
+    assert len(decoded(path)) > 50
+
+
+WHEP = """async url => {
+    const peer = new RTCPeerConnection();
+    peer.addTransceiver('video', {direction: 'recvonly'});
+    const video = document.createElement('video');
+    video.muted = true;
+    video.autoplay = true;
+    video.id = 'whep';
+    document.body.append(video);
+    peer.ontrack = event => { video.srcObject = new MediaStream([event.track]); };
+    await peer.setLocalDescription();
+    const answer = await fetch(url, {
+        method: 'POST', headers: {'Content-Type': 'application/sdp'}, body: peer.localDescription.sdp,
+    });
+    await peer.setRemoteDescription({type: 'answer', sdp: await answer.text()});
+    window.peer = peer;
+    return [answer.status, answer.headers.get('Location')];
+}"""
+
+
+def test_whep_starts_a_viewer_and_delete_ends_it(page: Page, system: System) -> None:
+    page.goto(f"{system.url}/healthz")
+    status, location = page.evaluate(WHEP, "/api/v1/cameras/porch/whep")
+    assert status == 201
+    _plays(page, "#whep")
+    assert system.camera("porch")["viewers"] == 1
+    ended = page.evaluate("async url => (await fetch(url, {method: 'DELETE'})).status", location)
+    assert ended in (200, 204)
+    wait_for("the viewer's end", lambda: system.camera("porch")["viewers"] == 0 or None)
+    state = "window.peer.connectionState"
+    wait_for(
+        "the browser's end", lambda: page.evaluate(state) in ("closed", "failed", "disconnected") or None
+    )
+    assert page.evaluate("async url => (await fetch(url, {method: 'DELETE'})).status", location) == 404
+
+
+def test_a_token_lets_the_operator_in(
+    page: Page, serve: Callable[..., System], virtual_camera: Callable[..., list[str]]
+) -> None:
+    (url,) = virtual_camera("--pattern")
+    system = serve([camera("porch", url)], http={"port": 0, "token": TOKEN})
+    system.wait_live("porch")
+    page.goto(system.url)
+    field = page.locator("input[type=password]")
+    field.fill("not-the-right-token")
+    field.press("Enter")
+    expect(page.get_by_role("alert")).to_be_visible()
+    field.fill(TOKEN)
+    field.press("Enter")
+    expect(page.get_by_test_id("tile-porch")).to_have_attribute("data-state", "live")
+    _plays(page, "[data-testid=tile-porch] video")
+    system.wait_recorded("porch", 4)
+    page.goto(f"{system.url}/cameras/porch")
+    page.get_by_test_id("timeline").focus()
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Enter")
+    _plays(page, "[data-testid=playback-video]")
+
+
+def test_the_app_speaks_portuguese(browser: Browser, system: System) -> None:
+    context = browser.new_context(locale="pt-BR")
+    page = context.new_page()
+    page.goto(system.url)
+    expect(page.get_by_test_id("tile-porch")).to_be_visible()
+    expect(page.locator("html")).to_have_attribute("lang", "pt-BR")
+    expect(page.get_by_text("Ao vivo").first).to_be_visible()
+    context.close()
