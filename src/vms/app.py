@@ -14,7 +14,7 @@ from vms.api.service import ApiService
 from vms.common.camera import Camera, RecordMode
 from vms.common.clock import Clock, SystemClock
 from vms.common.data_directory import DataDirectory
-from vms.config import Config
+from vms.config import Config, is_loopback
 from vms.gateway.registry import CameraRegistry
 from vms.ingest import IngestService
 from vms.media import GapReason
@@ -40,7 +40,8 @@ class System:
         self._registry = CameraRegistry(config.data_dir, clock, self._apply)
         self._ingest = IngestService(clock)
         self._storage = StorageService(config.volumes(), config.storage.segment, clock)
-        self._stream = StreamService(config.webrtc, self._ingest.hub, clock)
+        local_only = is_loopback(config.http.host)
+        self._stream = StreamService(config.webrtc, self._ingest.hub, clock, local_only=local_only)
         self._playback = Playback(self._storage)
         self._clock = clock
 
@@ -53,7 +54,8 @@ class System:
             stack.enter_context(DataDirectory(self._config.data_dir))
             await self._registry.start(self._config.cameras)
             stack.push_async_callback(self._registry.stop)
-            for service in (self._loop_lag, self._storage, self._playback, self._stream, self._ingest):
+            stack.push_async_callback(self._playback.stop)
+            for service in (self._loop_lag, self._storage, self._stream, self._ingest):
                 await service.start()
                 stack.push_async_callback(service.stop)
             for entry in await self._registry.list():
@@ -82,6 +84,7 @@ class System:
             return
         hub = await self._ingest.put(new)
         if new.record is RecordMode.OFF:
+            self._storage.keep(new)
             await self._storage.stop_recording(new.id, GapReason.RECORDING_OFF)
         else:
             self._storage.record(new, hub)
@@ -95,7 +98,7 @@ class System:
             live=self._stream,
             clock=self._clock,
             ready=lambda: self._ready,
-            metrics=(self._ingest, self._storage, self._stream, self._loop_lag),
+            metrics=(self._ingest, self._storage, self._playback, self._stream, self._loop_lag),
         )
 
 

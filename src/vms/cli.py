@@ -13,6 +13,7 @@ from rich.console import Console
 
 from vms import __version__
 from vms.common.errors import VmsError
+from vms.virtual_camera.options import PatternAudio
 
 app = typer.Typer(
     name="vms",
@@ -93,32 +94,31 @@ def camera(
     drop_for: Annotated[float, typer.Option(help="Refuse connections for so many seconds then.")] = 5.0,
     jitter_ms: Annotated[float, typer.Option(min=0, help="Delay packets at random by up to this.")] = 0.0,
     loss: Annotated[float, typer.Option(min=0, max=100, help="Per cent of UDP packets to lose.")] = 0.0,
-    audio: Annotated[str, typer.Option(help="Sound of the pattern: none, pcmu or aac.")] = "none",
+    bitrate: Annotated[int, typer.Option(help="Bits a second of the pattern.")] = 2_000_000,
+    audio: Annotated[PatternAudio, typer.Option(help="Sound of the pattern.")] = PatternAudio.NONE,
 ) -> None:
     """Be one or more cameras: an RTSP server that loops footage, paced as real cameras are."""
     from vms import virtual_camera
     from vms.telemetry.logs import configure_logs
 
-    if bool(files) == pattern:
-        raise typer.BadParameter("give either files to loop or --pattern")
     configure_logs(json=False, level="warning")
-    _run(
-        virtual_camera.run(
-            virtual_camera.CameraOptions(
-                files=tuple(files or ()),
-                pattern=pattern,
-                count=count,
-                host=host,
-                port=port,
-                user=user,
-                password=password,
-                drop_after_s=drop_after,
-                drop_for_s=drop_for,
-                jitter_ms=jitter_ms,
-                loss_percent=loss,
-                audio=audio,
-            )
-        )
+    options = virtual_camera.CameraOptions(
+        files=tuple(files or ()),
+        pattern=pattern,
+        count=count,
+        host=host,
+        port=port,
+        user=user,
+        password=password,
+        drop_after_s=drop_after,
+        drop_for_s=drop_for,
+        jitter_ms=jitter_ms,
+        loss_percent=loss,
+        bitrate=bitrate,
+        audio=audio,
+    )
+    virtual_camera.run(
+        options, lambda cameras: print(*(camera.url for camera in cameras), sep="\n", flush=True)
     )
 
 

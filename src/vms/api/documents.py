@@ -1,0 +1,210 @@
+"""The JSON that the API takes and gives. Names and shapes here are the public contract (docs/api)."""
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from vms.common.camera import Camera, RecordMode, Transport
+from vms.common.ids import CAMERA_ID_PATTERN
+from vms.common.quantities import DurationSeconds
+from vms.common.source_url import SourceUrl
+
+Time = Annotated[str, Field(description="RFC 3339, UTC", examples=["2026-11-23T14:05:00.000Z"])]
+_SOURCE = "where the camera is pulled from, credentials included; they are kept encrypted and never shown"
+
+
+class Body(BaseModel):
+    """A request body: unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class NewCamera(Camera):
+    """A camera to add."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "porch",
+                    "name": "Front porch",
+                    "source": "rtsp://user:secret@192.0.2.10/stream1",
+                    "record": "continuous",
+                    "retention": "30d",
+                }
+            ]
+        }
+    )
+
+
+def _without_null(schema: dict[str, Any]) -> None:
+    for field in schema["properties"].values():
+        field.pop("default", None)
+        alternatives = [kind for kind in field.pop("anyOf", ()) if kind != {"type": "null"}]
+        field.update(*alternatives)
+    schema["examples"] = [{"name": "Back door", "record": "off"}]
+
+
+class CameraChanges(BaseModel):
+    """What to change of a camera; what is left out stays as it is. The id never changes."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_without_null)
+
+    name: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    source: Annotated[
+        SourceUrl | None,
+        Field(
+            description=f"{_SOURCE}. The present address without credentials, as GET shows it, keeps them; "
+            "any other address is taken as it is"
+        ),
+    ] = None
+    transport: Transport | None = None
+    record: RecordMode | None = None
+    retention: Annotated[DurationSeconds, Field(gt=0)] | None = None
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_null(cls, value: object) -> object:
+        if value is None:
+            raise ValueError("cannot be null; leave it out to keep it as it is")
+        return value
+
+    def given(self) -> dict[str, object]:
+        """The fields that the request named."""
+        return {name: getattr(self, name) for name in self.model_fields_set}
+
+
+class WebRtcView(BaseModel):
+    """Whether a browser can watch the camera over WebRTC as it is."""
+
+    playable: bool
+    reason: Annotated[
+        Literal["b_frames", "codec"] | None, Field(description="why WebRTC cannot carry this stream")
+    ]
+    detail: Annotated[str, Field(description="the same for a person; empty when there is nothing to say")]
+
+
+class CameraDocument(BaseModel):
+    """A camera: its configuration without secrets, and its live state."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "porch",
+                    "name": "Front porch",
+                    "source": "rtsp://192.0.2.10/stream1",
+                    "transport": "tcp",
+                    "record": "continuous",
+                    "retention": "30d",
+                    "managed_by": "api",
+                    "state": "live",
+                    "reason": None,
+                    "reason_code": None,
+                    "codec": "h264",
+                    "width": 1920,
+                    "height": 1080,
+                    "fps": 25.0,
+                    "bitrate": 4_012_345,
+                    "audio": "aac",
+                    "last_frame_at": "2026-11-23T14:05:00.040Z",
+                    "recording": True,
+                    "viewers": 2,
+                    "webrtc": {"playable": True, "reason": None, "detail": ""},
+                }
+            ]
+        }
+    )
+
+    id: Annotated[str, Field(pattern=CAMERA_ID_PATTERN)]
+    name: str
+    source: Annotated[str, Field(description="without credentials; values in its query are hidden")]
+    transport: Transport
+    record: RecordMode
+    retention: Annotated[str, Field(examples=["30d"])]
+    managed_by: Annotated[
+        Literal["file", "api"], Field(description="file: locked, change it in the configuration file")
+    ]
+    state: Literal["connecting", "live", "failed", "stopped"]
+    reason: Annotated[str | None, Field(description="why it is not live, for a person")]
+    reason_code: Annotated[
+        str | None, Field(description="the same for programs", examples=["unreachable", "unauthorized"])
+    ]
+    codec: Annotated[str | None, Field(examples=["h264", "h265"])]
+    width: Annotated[int | None, Field(description="pixels")]
+    height: Annotated[int | None, Field(description="pixels")]
+    fps: Annotated[float | None, Field(description="pictures a second, as measured")]
+    bitrate: Annotated[int | None, Field(description="bits a second, as measured")]
+    audio: Annotated[str | None, Field(description="audio codec", examples=["aac", "pcmu", "opus"])]
+    last_frame_at: Time | None
+    recording: Annotated[bool, Field(description="being written to disk now")]
+    viewers: Annotated[int, Field(description="WebRTC viewers now")]
+    webrtc: WebRtcView
+
+
+class CameraList(BaseModel):
+    """All cameras, by id."""
+
+    cameras: list[CameraDocument]
+
+
+class SpanDocument(BaseModel):
+    """A stretch that is recorded without interruption."""
+
+    start: Time
+    end: Time
+
+
+class SegmentDocument(BaseModel):
+    """One recording file."""
+
+    id: UUID
+    start: Time
+    end: Time
+    bytes: int
+    video: Annotated[str | None, Field(examples=["h264"])]
+    audio: Annotated[str | None, Field(examples=["aac"])]
+    closed: Annotated[bool, Field(description="it will not grow")]
+    url: Annotated[str, Field(description="the file itself; byte ranges are supported")]
+
+
+class GapDocument(BaseModel):
+    """A stretch that is missing."""
+
+    start: Time
+    end: Annotated[Time | None, Field(description="null while it lasts")]
+    reason: Annotated[
+        str,
+        Field(
+            description="camera_lost, no_frames, packet_loss, clock_jump, overrun, disk_error, recording_off, "
+            "system_stopped or unknown",
+            examples=["camera_lost"],
+        ),
+    ]
+
+
+class Recordings(BaseModel):
+    """What is recorded in a range. Segments are whole files and may reach beyond it."""
+
+    spans: list[SpanDocument]
+    segments: list[SegmentDocument]
+    gaps: list[GapDocument]
+
+
+class Health(BaseModel):
+    status: Annotated[str, Field(examples=["ok"])]
+
+
+class Login(Body):
+    """The token of the configuration (http.token)."""
+
+    token: Annotated[str, Field(max_length=4096, examples=["the value of http.token"])]
+
+
+class Session(BaseModel):
+    """required: a token is configured. authenticated: this request may use the API."""
+
+    required: bool
+    authenticated: bool
+    version: Annotated[str, Field(examples=["0.1.0"])]

@@ -1,0 +1,221 @@
+"""What the API needs of the other services, as the smallest Protocols that do; app supplies them.
+
+Times are Unix nanoseconds, UTC. Errors are those of vms.common.errors; each names what it raises.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from vms.common.camera import Camera
+from vms.common.clock import Clock
+from vms.common.ids import CameraId
+from vms.media import Codec, Gap, Hub
+from vms.telemetry.metrics import MetricSource
+
+
+class RegisteredCamera(Protocol):
+    """managed_by: ``file`` (locked here) or ``api``."""
+
+    @property
+    def camera(self) -> Camera: ...
+    @property
+    def managed_by(self) -> str: ...
+
+
+class Registry(Protocol):
+    """The configured cameras (vms.gateway). A change is in effect when its call returns."""
+
+    async def list(self) -> Sequence[RegisteredCamera]: ...
+    async def get(self, camera_id: CameraId) -> RegisteredCamera:
+        """Raises NotFound."""
+
+    async def create(self, camera: Camera) -> RegisteredCamera:
+        """Raises Conflict when the id is taken."""
+
+    async def update(self, camera_id: CameraId, changes: Mapping[str, object]) -> RegisteredCamera:
+        """changes: fields of Camera. Raises NotFound, Conflict, InvalidInput."""
+
+    async def delete(self, camera_id: CameraId) -> None:
+        """Raises NotFound, Conflict."""
+
+
+class StreamStatus(Protocol):
+    """A camera's live state as ingest measures it.
+
+    state: connecting, live, failed or stopped. fps: pictures a second. bitrate: bits a second.
+    """
+
+    @property
+    def state(self) -> str: ...
+    @property
+    def reason(self) -> str | None: ...
+    @property
+    def reason_code(self) -> str | None: ...
+    @property
+    def codec(self) -> Codec | None: ...
+    @property
+    def width(self) -> int | None: ...
+    @property
+    def height(self) -> int | None: ...
+    @property
+    def fps(self) -> float | None: ...
+    @property
+    def bitrate(self) -> int | None: ...
+    @property
+    def audio(self) -> Codec | None: ...
+    @property
+    def last_frame_ns(self) -> int | None: ...
+
+
+class LiveStatus(Protocol):
+    """The live streams of this process (vms.ingest)."""
+
+    def status(self, camera_id: CameraId) -> StreamStatus:
+        """Raises NotFound."""
+
+    def hub(self, camera_id: CameraId) -> Hub:
+        """Raises NotFound."""
+
+
+class Recording(Protocol):
+    """Whether cameras are being recorded now (vms.storage)."""
+
+    def recording(self, camera_id: CameraId) -> bool: ...
+
+
+class Span(Protocol):
+    @property
+    def start_ns(self) -> int: ...
+    @property
+    def end_ns(self) -> int: ...
+
+
+class Segment(Protocol):
+    """One recording file. closed: it will not grow."""
+
+    @property
+    def id(self) -> UUID: ...
+    @property
+    def start_ns(self) -> int: ...
+    @property
+    def end_ns(self) -> int: ...
+    @property
+    def size_bytes(self) -> int: ...
+    @property
+    def closed(self) -> bool: ...
+    @property
+    def video(self) -> Codec | None: ...
+    @property
+    def audio(self) -> Codec | None: ...
+
+
+class Timeline(Protocol):
+    """What is recorded of a camera in a range: merged coverage, the files, and what is missing."""
+
+    @property
+    def spans(self) -> Sequence[Span]: ...
+    @property
+    def segments(self) -> Sequence[Segment]: ...
+    @property
+    def gaps(self) -> Sequence[Gap]: ...
+
+
+class ByteSource(Protocol):
+    """Bytes of a known size that are sent in pieces.
+
+    etag: a strong entity tag without its quotes; the same tag means the same bytes.
+    """
+
+    @property
+    def size_bytes(self) -> int: ...
+    @property
+    def etag(self) -> str: ...
+    def chunks(self, first: int, last: int) -> AsyncIterator[bytes]:
+        """The bytes from `first` to `last`, both included."""
+
+    async def close(self) -> None:
+        """Release files; safe to call twice."""
+
+
+class Export(ByteSource, Protocol):
+    """An MP4 of a range. start_ns: the key frame that it really begins with."""
+
+    @property
+    def start_ns(self) -> int: ...
+
+
+class SegmentBytes(ByteSource, Protocol):
+    """One recording file up to its last whole fragment. closed: it will not grow."""
+
+    @property
+    def closed(self) -> bool: ...
+
+
+class Playback(Protocol):
+    """Recorded footage (vms.storage.playback). Ranges are half-open; all raise NotFound where nothing is."""
+
+    async def timeline(self, camera_id: CameraId, start_ns: int, end_ns: int) -> Timeline: ...
+    async def playlist(
+        self, camera_id: CameraId, start_ns: int, end_ns: int, *, segment_url: Callable[[UUID], str]
+    ) -> str:
+        """HLS playlist text (RFC 8216)."""
+
+    async def export(self, camera_id: CameraId, start_ns: int, end_ns: int) -> Export: ...
+    async def snapshot(self, camera_id: CameraId, at_ns: int) -> bytes:
+        """JPEG of the picture that was shown at that time."""
+
+    async def segment_bytes(self, camera_id: CameraId, segment_id: UUID) -> SegmentBytes:
+        """Raises NotFound also when the segment is another camera's."""
+
+
+class Answer(Protocol):
+    @property
+    def session_id(self) -> str: ...
+    @property
+    def sdp(self) -> str: ...
+
+
+class Viewability(Protocol):
+    """Whether WebRTC can carry a stream. reason: not_live, codec or b_frames. detail: for a person."""
+
+    @property
+    def playable(self) -> bool: ...
+    @property
+    def reason(self) -> str | None: ...
+    @property
+    def detail(self) -> str: ...
+
+
+class Live(Protocol):
+    """WebRTC viewers (vms.stream)."""
+
+    async def offer(self, camera_id: CameraId, sdp: str) -> Answer:
+        """Begin a viewer. Raises InvalidInput, NotFound, Unavailable, and Conflict, with a `reason` slug,
+        for a stream that WebRTC cannot carry or that is not live."""
+
+    async def end(self, session_id: str) -> None:
+        """End a viewer. Raises NotFound when it has ended."""
+
+    def viewers(self, camera_id: CameraId) -> int: ...
+    def viewability(self, camera_id: CameraId) -> Viewability:
+        """Raises NotFound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Everything the API works with.
+
+    ready: whether every service has started and works; asked by GET /readyz.
+    metrics: who is read by GET /metrics, besides the API's own counters.
+    """
+
+    registry: Registry
+    live_status: LiveStatus
+    recording: Recording
+    playback: Playback
+    live: Live
+    clock: Clock
+    ready: Callable[[], bool] = lambda: True
+    metrics: Sequence[MetricSource] = ()

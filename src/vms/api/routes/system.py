@@ -1,0 +1,55 @@
+"""Health, readiness, metrics, the API's own description."""
+
+from typing import cast
+
+from fastapi import APIRouter, Response
+from starlette.requests import Request
+
+from vms.api.documents import Health
+from vms.api.guard import API_PREFIX
+from vms.api.problems import problem_response
+from vms.api.routes.dependencies import PortsDependency, content, problems, readable
+from vms.telemetry.metrics import MetricSource, prometheus_text
+
+router = APIRouter(tags=["system"])
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+@readable(router, f"{API_PREFIX}/healthz", include_in_schema=False)
+@readable(router, "/healthz")
+async def get_health() -> Health:
+    """The process answers. Open to all; says nothing else."""
+    return Health(status="ok")
+
+
+@readable(router, f"{API_PREFIX}/readyz", include_in_schema=False, response_model=Health)
+@readable(router, "/readyz", response_model=Health, responses=problems(s503="not ready"))
+async def get_readiness(ports: PortsDependency, request: Request) -> Health | Response:
+    """Every service has started and works. Open to all; says nothing else."""
+    if ports.ready():
+        return Health(status="ready")
+    return problem_response(503, "not ready", request.url.path, headers={"Retry-After": "1"})
+
+
+@readable(router, f"{API_PREFIX}/metrics", include_in_schema=False, response_class=Response)
+@readable(
+    router,
+    "/metrics",
+    response_class=Response,
+    responses={200: content(METRICS_TYPE, "Prometheus text format 0.0.4")},
+)
+async def get_metrics(ports: PortsDependency, request: Request) -> Response:
+    """Counters of every part of the system."""
+    own = cast(list[MetricSource], request.app.state.metric_sources)
+    return Response(
+        prometheus_text([*ports.metrics, *own]),
+        media_type=METRICS_TYPE,
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+@readable(router, f"{API_PREFIX}/openapi.json", include_in_schema=False, response_class=Response)
+async def get_openapi(request: Request) -> Response:
+    """This API as an OpenAPI document."""
+    text: str = request.app.state.openapi_text()
+    return Response(text, media_type="application/json", headers={"Cache-Control": "no-cache"})

@@ -1,0 +1,137 @@
+"""The API as a service of the system: uvicorn inside the process's own event loop."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Generator
+
+import uvicorn
+
+from vms.api.application import ApiSettings, create_app
+from vms.api.http_protocol import BoundedHttpProtocol
+from vms.api.ports import Ports
+from vms.common.errors import Unavailable
+from vms.config import HttpConfig, is_loopback
+from vms.telemetry.logs import get_logger
+
+log = get_logger(__name__)
+
+CONNECTIONS_MAX = 2048
+STOP_TIMEOUT_S = 3
+
+
+class AddressUnavailable(Unavailable):
+    """The address to listen on cannot be had."""
+
+
+class ApiService:
+    """Serves the API and the web app from `start` to `stop`.
+
+    session_secret: 32 bytes that stay the same over restarts, so that browsers stay logged in.
+    """
+
+    def __init__(self, config: HttpConfig, ports: Ports, session_secret: bytes) -> None:
+        token = config.token.get_secret_value() if config.token is not None else None
+        self._config = config
+        self._settings = ApiSettings(token, session_secret, is_loopback(config.host))
+        self._ports = ports
+        self._server: _Server | None = None
+        self._serving: asyncio.Task[None] | None = None
+        self.port = config.port
+
+    @property
+    def url(self) -> str:
+        """Where a browser on this machine finds it; the port is the bound one after `start`."""
+        host = self._config.host
+        if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+            host = "127.0.0.1"
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    async def start(self) -> None:
+        """Listen. Raises AddressUnavailable."""
+        listener = _listen(self._config.host, self._config.port)
+        self.port = listener.getsockname()[1]
+        config = uvicorn.Config(
+            create_app(self._ports, self._settings),
+            http=BoundedHttpProtocol,
+            ws="none",
+            loop="none",
+            lifespan="off",
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=CONNECTIONS_MAX,
+            timeout_keep_alive=30,
+            timeout_graceful_shutdown=STOP_TIMEOUT_S + 2,
+        )
+        self._server = _Server(config)
+        self._serving = asyncio.create_task(self._server.serve(sockets=[listener]), name="api")
+        await self._server.ready.wait()
+        log.info("listening", url=self.url)
+
+    async def stop(self) -> None:
+        """Answer what was begun, for at most `STOP_TIMEOUT_S`, and close every connection."""
+        server, serving = self._server, self._serving
+        self._server = self._serving = None
+        if server is None or serving is None:
+            return
+        server.should_exit = True
+        await serving
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server without its signal handlers: signals belong to the process.
+
+    ready: set when it takes connections.
+    """
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # A download may take hours: what is not finished in time is told so by its closed connection.
+        end = asyncio.get_running_loop().call_later(STOP_TIMEOUT_S, self._abort_connections)
+        try:
+            await super().shutdown(sockets)
+        finally:
+            end.cancel()
+
+    def _abort_connections(self) -> None:
+        for connection in tuple(self.server_state.connections):
+            if isinstance(connection, BoundedHttpProtocol):
+                connection.transport.abort()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise AddressUnavailable(
+            f"http.host {host}: {error.strerror}; name an address of this machine"
+        ) from error
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(512)
+        listener.setblocking(False)
+    except OSError as error:
+        listener.close()
+        raise AddressUnavailable(
+            f"cannot listen on {host} port {port}: {error.strerror}; another program may use it: "
+            "choose another http.port, or 0 for any free one"
+        ) from error
+    return listener

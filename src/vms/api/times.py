@@ -1,0 +1,73 @@
+"""Times in requests: RFC 3339 with a zone, and nothing looser; ranges of them."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import Query
+
+from vms.api.problems import InvalidParameter
+from vms.common.clock import NS
+
+_RFC3339 = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII
+)
+_EXAMPLE = "2026-11-23T14:05:00Z"
+_DAY_NS = 86_400 * NS
+LONGEST_TIMELINE_NS = 400 * _DAY_NS
+LONGEST_PLAYBACK_NS = _DAY_NS + 3600 * NS  # a local day, also the one on which clocks are set back
+
+TimeText = Annotated[
+    str, Query(max_length=64, description="RFC 3339, with a zone", examples=["2026-11-23T14:05:00Z"])
+]
+
+
+@dataclass(frozen=True, slots=True)
+class TimeRange:
+    """Half-open, Unix nanoseconds; start before end."""
+
+    start_ns: int
+    end_ns: int
+
+
+def parse_time(text: str, name: str) -> int:
+    """Unix nanoseconds for the query parameter `name`. Raises InvalidParameter."""
+    path = f"query.{name}"
+    match = _RFC3339.fullmatch(text)
+    if match is None:
+        # A + in a query is a space unless it is written %2B: the usual slip with offsets.
+        hint = "; write + as %2B in a URL" if " " in text else ""
+        raise InvalidParameter(path, f"is no RFC 3339 time; write it as {_EXAMPLE}{hint}")
+    date, time_of_day, fraction, zone = match.groups()
+    if zone is None:
+        raise InvalidParameter(path, f"has no time zone; write it as {_EXAMPLE}")
+    try:
+        moment = datetime.fromisoformat(f"{date}T{time_of_day}{zone.upper().replace('Z', '+00:00')}")
+        seconds = int(moment.astimezone(UTC).timestamp())
+    except (ValueError, OverflowError):
+        raise InvalidParameter(path, f"is no date and time that exists; write it as {_EXAMPLE}") from None
+    if seconds < 0:
+        raise InvalidParameter(path, "is before 1970")
+    return seconds * NS + int((fraction or "0").ljust(9, "0"))
+
+
+def parse_range(start: str, end: str, longest_ns: int) -> TimeRange:
+    """The range of two parameters. Raises InvalidParameter when it is empty, reversed or too long."""
+    return _range(parse_time(start, "start"), parse_time(end, "end"), longest_ns)
+
+
+def parse_range_or_last_day(start: str | None, end: str | None, now_ns: int, longest_ns: int) -> TimeRange:
+    """As `parse_range`; without `end` up to now, without `start` the 24 hours before the end."""
+    end_ns = now_ns if end is None else parse_time(end, "end")
+    start_ns = max(0, end_ns - _DAY_NS) if start is None else parse_time(start, "start")
+    return _range(start_ns, end_ns, longest_ns)
+
+
+def _range(start_ns: int, end_ns: int, longest_ns: int) -> TimeRange:
+    if start_ns >= end_ns:
+        raise InvalidParameter("query.start", "must be before end")
+    if end_ns - start_ns > longest_ns:
+        hours = longest_ns // (3600 * NS)
+        raise InvalidParameter("query.end", f"is more than {hours} hours after start; ask for less at a time")
+    return TimeRange(start_ns, end_ns)

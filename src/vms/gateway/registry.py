@@ -1,0 +1,261 @@
+"""Which cameras exist. The database is the truth; the configuration file is applied to it.
+
+Every change is committed first and then told to `on_change`, one at a time and in order, so that it takes
+effect without a restart. A camera that the file manages is locked here.
+
+Belongs here: the rules of the registry. Does not: rows (camera_rows), the engine (database).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+from sqlalchemy import delete, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from vms.common.camera import Camera
+from vms.common.clock import Clock
+from vms.common.errors import Conflict, InvalidInput, NotFound
+from vms.common.ids import CameraId
+from vms.common.source_url import SourceUrl
+from vms.gateway.camera_rows import CameraRows, ManagedBy, RegisteredCamera
+from vms.gateway.database import Database
+from vms.gateway.errors import KeyMismatch, SecretUnreadable
+from vms.gateway.secrets import Secrets, load_key, make_key
+from vms.gateway.tables import DEFAULT_SITE, CameraRow, InstallationRow
+from vms.telemetry.logs import get_logger
+
+log = get_logger(__name__)
+
+KEY_NAME = Path("keys") / "secrets.key"
+_KEY_CHECK = "vms installation"
+_HIDDEN = "…"
+
+ChangeCallback = Callable[[Camera | None, Camera | None], Awaitable[None]]
+"""Told (old, new) after each change: old is None for a new camera, new is None for a deleted one."""
+
+
+class CameraRegistry:
+    """The cameras of one site, kept in ``data_dir/vms.sqlite``.
+
+    Reads come from memory; this process is the only writer. Start it before use.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        clock: Clock,
+        on_change: ChangeCallback | None = None,
+        *,
+        site: str = DEFAULT_SITE,
+    ) -> None:
+        self.on_change = on_change
+        self._data_dir = data_dir
+        self._clock = clock
+        self._site = site
+        self._lock = asyncio.Lock()
+        self._cameras: dict[CameraId, RegisteredCamera] = {}
+        self._database: Database | None = None
+        self._secrets: Secrets | None = None
+        self._rows: CameraRows | None = None
+
+    async def start(self, file_cameras: Sequence[Camera] = ()) -> None:
+        """Open the database, apply the file's cameras to it and load all; `on_change` is not called.
+
+        Raises DatabaseUnusable, and KeyMismatch when the key file does not open the database.
+        """
+        database = await Database.open(self._data_dir)
+        try:
+            self._secrets = await self._unlock(database)
+            self._rows = CameraRows(self._secrets, self._site)
+            self._database = database
+            await self._load()
+            await self._apply(file_cameras)
+        except BaseException:
+            self._database = None
+            await database.close()
+            raise
+
+    async def stop(self) -> None:
+        database, self._database = self._database, None
+        if database is not None:
+            await database.close()
+
+    async def list(self) -> Sequence[RegisteredCamera]:
+        """Every camera, by id."""
+        return [self._cameras[camera_id] for camera_id in sorted(self._cameras)]
+
+    async def get(self, camera_id: CameraId) -> RegisteredCamera:
+        """One camera. Raises NotFound."""
+        try:
+            return self._cameras[camera_id]
+        except KeyError:
+            raise NotFound(f"no camera {camera_id}; GET /api/v1/cameras lists those that exist") from None
+
+    async def create(self, camera: Camera) -> RegisteredCamera:
+        """Add a camera. Raises Conflict when its id is taken."""
+        async with self._lock:
+            if camera.id in self._cameras:
+                raise Conflict(
+                    f"a camera {camera.id} exists already; change it with PATCH, or choose another id"
+                )
+            _refuse_hidden_values(camera.source)
+            entry = RegisteredCamera(camera, ManagedBy.API)
+            await self._commit([(None, entry)])
+            return entry
+
+    async def update(self, camera_id: CameraId, changes: Mapping[str, object]) -> RegisteredCamera:
+        """Change some fields of a camera (any but `id`).
+
+        A `source` equal to the present one without its credentials keeps them: clients are shown no
+        credentials, so they cannot send them back. A source that differs in anything else is taken as it
+        is; stored credentials are never sent to another address.
+        Raises NotFound, Conflict for a camera of the configuration file, InvalidInput.
+        """
+        async with self._lock:
+            present = await self.get(camera_id)
+            _refuse_locked(present)
+            fields = {name: getattr(present.camera, name) for name in Camera.model_fields}
+            merged = {**fields, **changes}
+            if isinstance(source := merged["source"], SourceUrl):
+                merged["source"] = _keep_credentials(present.camera.source, source)
+            entry = RegisteredCamera(_camera(merged, camera_id), ManagedBy.API)
+            if entry != present:
+                await self._commit([(present, entry)])
+            return entry
+
+    async def delete(self, camera_id: CameraId) -> None:
+        """Remove a camera. Raises NotFound, Conflict for a camera of the configuration file."""
+        async with self._lock:
+            present = await self.get(camera_id)
+            _refuse_locked(present)
+            await self._commit([(present, None)])
+
+    async def apply(self, file_cameras: Sequence[Camera]) -> None:
+        """Make the file's cameras be as the file says; those it no longer names are removed."""
+        async with self._lock:
+            await self._tell(await self._apply(file_cameras))
+
+    def derive_key(self, purpose: str) -> bytes:
+        """32 secret bytes of this installation for `purpose`, the same at every start."""
+        assert self._secrets is not None, "start the registry first"
+        return self._secrets.derive(purpose)
+
+    async def _unlock(self, database: Database) -> Secrets:
+        """This installation's key, made at first run; proven to belong to the database."""
+        path = self._data_dir / KEY_NAME
+        async with database.transaction() as session:
+            installation = await session.get(InstallationRow, 1)
+            if installation is None:
+                cameras = await session.scalar(select(func.count()).select_from(CameraRow))
+                secrets = load_key(path) if path.exists() or cameras else make_key(path)
+                session.add(InstallationRow(id=1, key_check=secrets.seal(_KEY_CHECK, "installation")))
+                return secrets
+        secrets = load_key(path)
+        try:
+            secrets.open(installation.key_check, "installation")
+        except SecretUnreadable:
+            raise KeyMismatch(
+                f"the key file {path} is not the one that {database.path} was sealed with; restore the key "
+                "that belongs to this database, or move the database away to begin with no cameras"
+            ) from None
+        return secrets
+
+    async def _load(self) -> None:
+        assert self._database is not None and self._rows is not None
+        async with self._database.transaction() as session:
+            rows = await session.scalars(select(CameraRow).where(CameraRow.site == self._site))
+            entries = [self._rows.from_row(row) for row in rows]
+        self._cameras = {entry.camera.id: entry for entry in entries}
+
+    async def _apply(self, file_cameras: Sequence[Camera]) -> Sequence["_Change"]:
+        named = {camera.id: RegisteredCamera(camera, ManagedBy.FILE) for camera in file_cameras}
+        changes: list[_Change] = []
+        for camera_id, entry in named.items():
+            present = self._cameras.get(camera_id)
+            if present is not None and present.managed_by is ManagedBy.API:
+                log.warning("the configuration file takes over a camera made by the API", camera=camera_id)
+            if present != entry:
+                changes.append((present, entry))
+        changes += [
+            (present, None)
+            for camera_id, present in self._cameras.items()
+            if present.managed_by is ManagedBy.FILE and camera_id not in named
+        ]
+        await self._write(changes)
+        return changes
+
+    async def _commit(self, changes: Sequence["_Change"]) -> None:
+        await self._write(changes)
+        await self._tell(changes)
+
+    async def _write(self, changes: Sequence["_Change"]) -> None:
+        assert self._database is not None, "start the registry first"
+        if not changes:
+            return
+        async with self._database.transaction() as session:
+            for old, new in changes:
+                await self._write_one(session, old, new)
+        for old, new in changes:
+            if new is not None:
+                self._cameras[new.camera.id] = new
+            elif old is not None:
+                del self._cameras[old.camera.id]
+
+    async def _write_one(
+        self, session: AsyncSession, old: RegisteredCamera | None, new: RegisteredCamera | None
+    ) -> None:
+        assert self._rows is not None
+        now_ns = self._clock.wall_ns()
+        if new is None:
+            assert old is not None
+            await session.execute(
+                delete(CameraRow).where(CameraRow.site == self._site, CameraRow.id == old.camera.id)
+            )
+            return
+        known = await session.get(CameraRow, (self._site, new.camera.id))
+        await session.merge(self._rows.to_row(new, known.created_ns if known else now_ns, now_ns))
+
+    async def _tell(self, changes: Sequence["_Change"]) -> None:
+        if self.on_change is None:
+            return
+        for old, new in changes:
+            await self.on_change(old.camera if old else None, new.camera if new else None)
+
+
+_Change = tuple[RegisteredCamera | None, RegisteredCamera | None]
+
+
+def _refuse_locked(entry: RegisteredCamera) -> None:
+    if entry.managed_by is ManagedBy.FILE:
+        raise Conflict(
+            f"camera {entry.camera.id} is managed by the configuration file; change it there and restart"
+        )
+
+
+def _keep_credentials(present: SourceUrl, given: SourceUrl) -> SourceUrl:
+    shown = given.reveal() == present.safe
+    same_address = given.username is None and given.reveal() == present.without_userinfo()
+    if shown or same_address:
+        return present
+    _refuse_hidden_values(given)
+    return given
+
+
+def _refuse_hidden_values(source: SourceUrl) -> None:
+    if _HIDDEN in source.reveal().partition("?")[2]:
+        raise InvalidInput(
+            f"source: its query holds {_HIDDEN}, which stands for a value that was not shown; write the value"
+        )
+
+
+def _camera(fields: Mapping[str, object], camera_id: CameraId) -> Camera:
+    if fields["id"] != camera_id:
+        raise InvalidInput("id: cannot be changed; make a new camera and delete this one")
+    try:
+        return Camera.model_validate(dict(fields))
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_input=False, include_context=False)
+        text = "; ".join(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in problems)
+        raise InvalidInput(text) from None

@@ -1,0 +1,223 @@
+"""Cameras over HTTP: what is shown, what may be changed, what never leaves."""
+
+import logging
+from dataclasses import replace
+
+import httpx
+import pytest
+from structlog.testing import capture_logs
+from tests.api.stand_ins import PASSWORD, Backend, Status, View
+
+from vms.common.ids import CameraId
+
+CAMERAS = "/api/v1/cameras"
+NEW = {"id": "back", "name": "Back door", "source": f"rtsp://u:{PASSWORD}@192.0.2.11/s"}
+
+
+async def test_a_live_camera_is_shown_with_its_configuration_and_state(
+    backend: Backend, client: httpx.AsyncClient
+) -> None:
+    backend.recorder.cameras.add("porch")
+    answer = await client.get(f"{CAMERAS}/porch")
+    assert answer.status_code == 200
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.json() == {
+        "id": "porch",
+        "name": "Front porch",
+        "source": "rtsp://192.0.2.10/stream1",
+        "transport": "tcp",
+        "record": "continuous",
+        "retention": "30d",
+        "managed_by": "api",
+        "state": "live",
+        "reason": None,
+        "reason_code": None,
+        "codec": "h264",
+        "width": 1920,
+        "height": 1080,
+        "fps": 25.0,
+        "bitrate": 4_000_000,
+        "audio": "aac",
+        "last_frame_at": "2023-11-14T22:13:20.000Z",
+        "recording": True,
+        "viewers": 0,
+        "webrtc": {"playable": True, "reason": None, "detail": ""},
+    }
+
+
+async def test_the_list_has_every_camera_by_id(client: httpx.AsyncClient) -> None:
+    cameras = (await client.get(CAMERAS)).json()["cameras"]
+    assert [(camera["id"], camera["managed_by"]) for camera in cameras] == [
+        ("gate", "file"),
+        ("porch", "api"),
+    ]
+
+
+async def test_a_camera_without_a_stream_is_stopped(client: httpx.AsyncClient) -> None:
+    gate = (await client.get(f"{CAMERAS}/gate")).json()
+    assert (gate["state"], gate["codec"], gate["last_frame_at"]) == ("stopped", None, None)
+    assert gate["webrtc"] == {
+        "playable": False,
+        "reason": None,
+        "detail": "the camera is not being pulled",
+    }
+
+
+@pytest.mark.parametrize(
+    ("reason", "shown"), [("b_frames", "b_frames"), ("codec", "codec"), ("not_live", None)]
+)
+async def test_a_stream_that_webrtc_cannot_carry_says_why(
+    backend: Backend, client: httpx.AsyncClient, reason: str, shown: str | None
+) -> None:
+    backend.viewers.views["porch"] = View(False, reason, "words for a person")
+    view = (await client.get(f"{CAMERAS}/porch")).json()["webrtc"]
+    assert view == {"playable": False, "reason": shown, "detail": "words for a person"}
+
+
+async def test_a_failed_camera_says_why(backend: Backend, client: httpx.AsyncClient) -> None:
+    failed = replace(Status(), state="failed", reason="wants other credentials", reason_code="unauthorized")
+    backend.streams.statuses["porch"] = failed
+    camera = (await client.get(f"{CAMERAS}/porch")).json()
+    assert (camera["state"], camera["reason"], camera["reason_code"]) == (
+        "failed",
+        "wants other credentials",
+        "unauthorized",
+    )
+
+
+async def test_a_new_camera_is_there_at_once_at_its_location(
+    backend: Backend, client: httpx.AsyncClient
+) -> None:
+    answer = await client.post(CAMERAS, json=NEW | {"retention": "7d", "record": "off"})
+    assert answer.status_code == 201
+    assert answer.headers["location"] == f"{CAMERAS}/back"
+    assert (await client.get(answer.headers["location"])).json()["retention"] == "7d"
+    stored = await backend.registry.get(CameraId("back"))
+    assert stored.camera.source.password == PASSWORD
+
+
+async def test_an_id_that_exists_is_a_conflict(client: httpx.AsyncClient) -> None:
+    answer = await client.post(CAMERAS, json=NEW | {"id": "porch"})
+    assert answer.status_code == 409
+    assert "exists already" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("change", "path", "says"),
+    [
+        ({"id": "Not A Slug"}, "body.id", "pattern"),
+        ({"source": f"http://u:{PASSWORD}@h/"}, "body.source", "must begin with rtsp://"),
+        ({"source": f"rtsp://u:{PASSWORD}@"}, "body.source", "names no host"),
+        ({"source": [PASSWORD]}, "body.source", "must be text"),
+        ({"retention": f"{PASSWORD}"}, "body.retention", "write a number"),
+        ({"record": PASSWORD}, "body.record", "continuous"),
+        ({"name": ""}, "body.name", "at least 1"),
+        ({"colour": PASSWORD}, "body.colour", "not a known field"),
+    ],
+)
+async def test_a_wrong_value_is_named_and_never_repeated(
+    client: httpx.AsyncClient, change: dict[str, object], path: str, says: str
+) -> None:
+    answer = await client.post(CAMERAS, json=NEW | change)
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    [error] = answer.json()["errors"]
+    assert error["path"] == path
+    assert says in error["message"]
+    assert PASSWORD not in answer.text
+
+
+async def test_every_wrong_value_is_listed(client: httpx.AsyncClient) -> None:
+    answer = await client.post(CAMERAS, json={"id": "-", "name": 5})
+    assert {error["path"] for error in answer.json()["errors"]} == {"body.id", "body.name", "body.source"}
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b'{"id": ', b"\xff\xfe", b"[]", b'"text"', b"null"])
+async def test_a_body_that_is_no_object_is_refused(client: httpx.AsyncClient, body: bytes) -> None:
+    answer = await client.post(CAMERAS, content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code in (400, 422)
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_patch_changes_what_it_names_and_keeps_the_rest(
+    backend: Backend, client: httpx.AsyncClient
+) -> None:
+    answer = await client.patch(f"{CAMERAS}/porch", json={"name": "Porch", "retention": "7d"})
+    assert answer.status_code == 200
+    assert (answer.json()["name"], answer.json()["retention"]) == ("Porch", "7d")
+    stored = (await backend.registry.get(CameraId("porch"))).camera
+    assert stored.source.password == PASSWORD
+
+
+async def test_a_patch_may_be_a_json_merge_patch(client: httpx.AsyncClient) -> None:
+    answer = await client.patch(
+        f"{CAMERAS}/porch",
+        content=b'{"name": "x"}',
+        headers={"Content-Type": "application/merge-patch+json"},
+    )
+    assert answer.json()["name"] == "x"
+
+
+async def test_a_source_sent_back_as_shown_keeps_its_credentials(
+    backend: Backend, client: httpx.AsyncClient
+) -> None:
+    shown = (await client.get(f"{CAMERAS}/porch")).json()["source"]
+    await client.patch(f"{CAMERAS}/porch", json={"source": shown, "name": "x"})
+    assert (await backend.registry.get(CameraId("porch"))).camera.source.password == PASSWORD
+    await client.patch(f"{CAMERAS}/porch", json={"source": "rtsp://198.51.100.1/other"})
+    assert (await backend.registry.get(CameraId("porch"))).camera.source.password is None
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [({"id": "other"}, "body.id"), ({"name": None}, "body.name"), ({"source": None}, "body.source")],
+)
+async def test_a_patch_cannot_change_the_id_nor_clear_a_field(
+    client: httpx.AsyncClient, body: dict[str, object], path: str
+) -> None:
+    answer = await client.patch(f"{CAMERAS}/porch", json=body)
+    assert answer.status_code == 422
+    assert [error["path"] for error in answer.json()["errors"]] == [path]
+
+
+async def test_a_camera_of_the_file_is_locked(client: httpx.AsyncClient) -> None:
+    for answer in (
+        await client.patch(f"{CAMERAS}/gate", json={"name": "x"}),
+        await client.delete(f"{CAMERAS}/gate"),
+    ):
+        assert answer.status_code == 409
+        assert "configuration file" in answer.json()["detail"]
+
+
+async def test_a_deleted_camera_is_gone(client: httpx.AsyncClient) -> None:
+    deleted = await client.delete(f"{CAMERAS}/porch")
+    assert (deleted.status_code, deleted.content) == (204, b"")
+    assert (await client.get(f"{CAMERAS}/porch")).status_code == 404
+    assert (await client.delete(f"{CAMERAS}/porch")).status_code == 404
+
+
+async def attempt_to_leak(client: httpx.AsyncClient) -> list[httpx.Response]:
+    return [
+        await client.post(CAMERAS, json=NEW),
+        await client.post(CAMERAS, json=NEW),
+        await client.post(CAMERAS, json=NEW | {"id": "x", "source": f"rtsp://u:{PASSWORD}@h:99999/"}),
+        await client.post(CAMERAS, content=f'{{"source": "rtsp://u:{PASSWORD}@h/", '.encode()),
+        await client.post(CAMERAS, content=PASSWORD.encode(), headers={"Content-Type": "application/json"}),
+        await client.patch(f"{CAMERAS}/back", json={"source": f"rtsp://u:{PASSWORD}-2@h/"}),
+        await client.patch(f"{CAMERAS}/gate", json={"source": f"rtsp://u:{PASSWORD}-2@h/"}),
+        await client.get(CAMERAS),
+        await client.get("/api/v1/openapi.json"),
+        await client.get("/metrics"),
+    ]
+
+
+async def test_no_answer_or_log_line_ever_holds_a_password(
+    backend: Backend, client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with capture_logs() as lines:
+        answers = await attempt_to_leak(client)
+    assert {answer.status_code for answer in answers} == {200, 201, 409, 422}
+    for answer in answers:
+        assert PASSWORD not in answer.text + str(answer.headers)
+    assert PASSWORD not in caplog.text + str(lines)
