@@ -183,3 +183,18 @@ def test_capture_times_never_fall() -> None:
         session.clock.advance(0.04)
     captures = [unit.capture_ns for unit in session.sink.units]
     assert captures == sorted(captures)
+
+
+def test_a_stream_that_reorders_without_saying_so_keeps_every_picture_in_its_order() -> None:
+    session = Session(VIDEO)
+    (video,) = session.tracks
+    shown = [0, 4, 1, 2, 3, 8, 5, 6, 7, 9]
+    for number, place in enumerate(shown * 2):
+        session.send(video, (place + 10 * (number // 10)) * 3600, key=place == 0)
+        session.clock.advance(0.04)
+    units = session.sink.units
+    assert [(unit.pts - units[0].pts) // 3600 for unit in units] == [*shown, *(place + 10 for place in shown)]
+    assert {unit.track.max_reorder for unit in units[:10]} == {0}
+    assert {unit.track.max_reorder for unit in units[10:]} == {1}
+    assert session.hub.tracks[0].max_reorder == 1
+    assert session.sink.gaps == []

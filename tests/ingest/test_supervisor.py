@@ -133,6 +133,7 @@ async def test_a_camera_that_goes_silent_is_connected_anew_with_a_gap() -> None:
     gap = sink.items[-1]
     assert isinstance(gap, Gap)
     assert (gap.reason, gap.end_ns) == (GapReason.NO_FRAMES, None)
+    await until(lambda: camera.sessions == 2)
     clock.advance(11)  # silent from the start, too
     await until(lambda: camera.failures == 2)
     assert camera.status().reason_code == "no_frames"

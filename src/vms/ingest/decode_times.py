@@ -23,7 +23,7 @@ class DecodeTimes:
         self._waiting: list[int] = []
         self._last_pts: int | None = None
         self._last_dts: int | None = None
-        self._settling = 0  # pictures until a deepening has worked through
+        self._settling = False  # a deepening has not worked through yet
 
     def next(self, pts: int) -> int:
         """The decoding time of the next picture in decoding order."""
@@ -43,10 +43,11 @@ class DecodeTimes:
             if dts < self._last_dts and not self._settling:
                 self._deepen()
             dts = self._last_dts + 1
-        self._settling = max(self._settling - 1, 0)
+        else:
+            self._settling = False
         self._last_dts = dts
         return dts
 
     def _deepen(self) -> None:
         self.depth = min(self.depth + 1, MAX_DEPTH)
-        self._settling = self.depth + 2
+        self._settling = True

@@ -4,7 +4,10 @@ A source adds its tracks, then hands each access unit to the TrackFeed it got. N
 the first key picture of a stream that has video.
 """
 
+from dataclasses import replace
+
 from vms.common.clock import NS, Clock
+from vms.format.errors import FormatError
 from vms.ingest.track_feed import ZERO_S, TrackFeed
 from vms.media import AccessUnit, Gap, GapReason, Hub, MediaKind, Track
 
@@ -14,11 +17,15 @@ STEP_NS = 2 * NS  # our wall clock moving against the monotonic one by more than
 
 
 class Feed:
-    """What one connection to a camera pushes into the camera's hub."""
+    """What one connection to a camera pushes into the camera's hub.
+
+    fault: why the stream cannot be used, once that is known; the session should be ended.
+    """
 
     def __init__(self, hub: Hub, clock: Clock) -> None:
         self.tracks: list[TrackFeed] = []
         self.pushed = 0
+        self.fault: FormatError | None = None
         self.last_arrival_ns = clock.monotonic_ns()
         self.wall_minus_monotonic_ns = clock.wall_ns() - clock.monotonic_ns()
         self._hub = hub
@@ -28,6 +35,9 @@ class Feed:
 
     def add(self, track: Track) -> TrackFeed:
         """A new line of the stream; add all before the first unit."""
+        for known in self._hub.tracks:  # what an earlier session found out of the same encoding
+            if known.parameter_sets == track.parameter_sets and known.codec is track.codec:
+                track = replace(track, max_reorder=max(known.max_reorder, track.max_reorder))
         feed = TrackFeed(self, track)
         self.tracks.append(feed)
         return feed

@@ -9,7 +9,7 @@ import contextlib
 from vms.common.backoff import Backoff
 from vms.common.camera import Camera
 from vms.common.clock import NS, Clock
-from vms.ingest.errors import NoFrames, SourceError
+from vms.ingest.errors import NoFrames, SourceError, SourceProtocolError
 from vms.ingest.feed import Feed
 from vms.ingest.rates import RateMeter
 from vms.ingest.source import SourceFactory
@@ -131,6 +131,8 @@ class CameraSupervisor:
 
     def _tick(self, feed: Feed) -> None:
         feed.tick()
+        if feed.fault is not None:
+            raise SourceProtocolError(f"the stream cannot be used: {feed.fault}")
         now_ns = self._clock.monotonic_ns()
         video = [track for track in feed.tracks if track.track.kind is MediaKind.VIDEO]
         self._rates.sample(

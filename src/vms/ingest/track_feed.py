@@ -10,6 +10,7 @@ from typing import Protocol
 
 from vms.common.clock import NS
 from vms.format.codecs import video_track
+from vms.format.errors import FormatError
 from vms.ingest.decode_times import DecodeTimes
 from vms.media import AccessUnit, Gap, GapReason, MediaKind, Track
 
@@ -24,6 +25,7 @@ class Session(Protocol):
 
     wall_minus_monotonic_ns: int
     last_arrival_ns: int
+    fault: FormatError | None
 
     def start(self, video: bool, arrival_ns: int) -> int | None: ...
     def push(self, unit: AccessUnit) -> None: ...
@@ -77,11 +79,12 @@ class TrackFeed:
         if lost:
             self._lost(capture_ns)
         dts = self._decode_time(pts)
+        if key and self._decode_times.depth > self.track.max_reorder:  # found out since the last key picture
+            depth = self._decode_times.depth
+            self._replace(replace(self.track, max_reorder=depth, version=self.track.version + 1))
         self.units += 1
         self.bytes += len(data)
-        unit = AccessUnit(
-            self.track, data, dts, max(pts, dts), key, self._discontinuity, capture_ns, arrival_ns
-        )
+        unit = AccessUnit(self.track, data, dts, pts, key, self._discontinuity, capture_ns, arrival_ns)
         self._discontinuity = False
         self._last_pts = pts
         self._last_capture_ns = capture_ns
@@ -90,9 +93,13 @@ class TrackFeed:
     def parameter_sets(self, sets: tuple[bytes, ...]) -> None:
         if sets == self.track.parameter_sets:
             return
-        known = bool(self.track.parameter_sets)
-        version = self.track.version + 1 if known else 0
-        self._replace(video_track(self.track.id, self.track.codec, sets, version))
+        version = self.track.version + 1 if self.track.parameter_sets else 0
+        try:
+            track = video_track(self.track.id, self.track.codec, sets, version)
+        except FormatError as error:
+            self._session.fault = error  # told by the supervisor; nothing may be raised into a protocol
+            return
+        self._replace(track)
         self._decode_times = DecodeTimes(self.track.max_reorder, self.track.clock_rate // 25)
 
     def sender_report(self, ntp_ns: int, rtp_timestamp: int, arrival_ns: int) -> None:
@@ -164,10 +171,6 @@ class TrackFeed:
             return dts
         dts = max(self._decode_times.next(pts), self._last_dts + 1)
         self._last_dts = dts
-        if self._decode_times.depth > self.track.max_reorder:
-            self._replace(
-                replace(self.track, max_reorder=self._decode_times.depth, version=self.track.version + 1)
-            )
         return dts
 
     def _replace(self, track: Track) -> None:

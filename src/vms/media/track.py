@@ -1,6 +1,6 @@
 """One video or audio line of a stream, as its source describes it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -49,7 +49,7 @@ class Track:
     max_reorder: int = 0
     sample_rate: int = 0
     channels: int = 0
+    kind: MediaKind = field(init=False, compare=False)  # stored: asked for with every unit
 
-    @property
-    def kind(self) -> MediaKind:
-        return self.codec.kind
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kind", self.codec.kind)
