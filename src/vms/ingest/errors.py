@@ -33,6 +33,10 @@ class SourceRefused(SourceError):
     code = "refused"
 
 
+class SourceNotFound(SourceRefused):
+    code = "not_found"
+
+
 class SourceUnsupported(SourceError):
     code = "unsupported_codec"
 

@@ -4,7 +4,9 @@ A source adds its tracks, then hands each access unit to the TrackFeed it got. N
 the first key picture of a stream that has video.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Protocol
 
 from vms.common.clock import NS, Clock
 from vms.format.errors import FormatError
@@ -16,9 +18,25 @@ ALIGN_MAX_NS = 5 * NS  # more is not skew, but a sender report that cannot be ri
 STEP_NS = 2 * NS  # our wall clock moving against the monotonic one by more than this was set
 
 
+class ReceptionCounters(Protocol):
+    """What the network did to one session's packets."""
+
+    @property
+    def packets(self) -> int: ...
+    @property
+    def packets_lost(self) -> int: ...
+    @property
+    def packets_late(self) -> int: ...
+    @property
+    def packets_ignored(self) -> int: ...
+    @property
+    def pictures_broken(self) -> int: ...
+
+
 class Feed:
     """What one connection to a camera pushes into the camera's hub.
 
+    counters: reads the session's reception, once it is connected.
     fault: why the stream cannot be used, once that is known; the session should be ended.
     """
 
@@ -26,6 +44,7 @@ class Feed:
         self.tracks: list[TrackFeed] = []
         self.pushed = 0
         self.fault: FormatError | None = None
+        self.counters: Callable[[], ReceptionCounters] | None = None
         self.last_arrival_ns = clock.monotonic_ns()
         self.wall_minus_monotonic_ns = clock.wall_ns() - clock.monotonic_ns()
         self._hub = hub
@@ -41,6 +60,10 @@ class Feed:
         feed = TrackFeed(self, track)
         self.tracks.append(feed)
         return feed
+
+    def remove(self, feed: TrackFeed) -> None:
+        """Take back a line that the camera will not send."""
+        self.tracks.remove(feed)
 
     def announce(self) -> None:
         """Tell the hub what the stream consists of, as far as that is known."""

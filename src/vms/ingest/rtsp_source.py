@@ -11,6 +11,7 @@ from vms.format.errors import FormatError
 from vms.ingest.errors import (
     SourceEnded,
     SourceError,
+    SourceNotFound,
     SourceProtocolError,
     SourceRefused,
     SourceUnauthorized,
@@ -19,7 +20,15 @@ from vms.ingest.errors import (
 )
 from vms.ingest.feed import Feed
 from vms.media import MediaKind, Track
-from vms.wire.errors import AuthenticationFailed, PeerGone, PeerTimeout, ProtocolError, RequestRefused
+from vms.wire.errors import (
+    AuthenticationFailed,
+    PeerGone,
+    PeerTimeout,
+    PeerUnreachable,
+    ProtocolError,
+    RequestRefused,
+    UnsupportedMedia,
+)
 from vms.wire.rtsp.client import MediaLine, RtspSession
 
 
@@ -38,13 +47,25 @@ class RtspSource:
                 lines = _choose(session.media)
                 if not lines:
                     raise SourceUnsupported(_unsupported(session.media))
-                for number, line in enumerate(lines, 1):
-                    await session.setup(line, feed.add(_track(number, line)))
+                await _set_up(session, lines, feed)
+                feed.counters = lambda: session.counters
                 await session.play()
                 await session.wait()
             finally:
                 await session.close()
         raise SourceEnded("the camera ended the session")
+
+
+async def _set_up(session: RtspSession, lines: list[MediaLine], feed: Feed) -> None:
+    """Set every line up; a camera that announces sound and then refuses it is pulled without."""
+    for number, line in enumerate(lines, 1):
+        track = feed.add(_track(number, line))
+        try:
+            await session.setup(line, track)
+        except RequestRefused:
+            if line.kind is MediaKind.VIDEO or len(lines) == 1:
+                raise
+            feed.remove(track)
 
 
 def _choose(media: tuple[MediaLine, ...]) -> list[MediaLine]:
@@ -86,11 +107,14 @@ def _as_source_errors(where: str) -> Iterator[None]:
     except AuthenticationFailed as error:
         raise SourceUnauthorized(f"{where}: user name or password is wrong: {error}") from error
     except RequestRefused as error:
-        raise SourceRefused(f"{where}: {error}") from error
-    except (PeerTimeout, OSError) as error:
+        kind = SourceNotFound if error.status == 404 else SourceRefused
+        raise kind(f"{where}: {error}") from error
+    except (PeerUnreachable, PeerTimeout, OSError) as error:
         raise SourceUnreachable(f"{where}: no answer: {error}") from error
     except PeerGone as error:
         raise SourceEnded(f"{where}: {error}") from error
+    except UnsupportedMedia as error:
+        raise SourceUnsupported(f"{where}: {error}") from error
     except (ProtocolError, FormatError) as error:
         raise SourceProtocolError(f"{where}: {error}") from error
     except Unavailable as error:

@@ -10,7 +10,7 @@ from vms.common.ids import CameraId
 from vms.ingest.rtsp_source import RtspSource
 from vms.ingest.source import SourceFactory
 from vms.ingest.status import CameraState, StreamStatus
-from vms.ingest.supervisor import CameraSupervisor
+from vms.ingest.supervisor import RECEPTION, CameraSupervisor
 from vms.media import GapReason, Hub, Sink
 from vms.telemetry.logs import get_logger
 from vms.telemetry.metrics import MetricFamily, MetricKind
@@ -83,6 +83,10 @@ class IngestService:
                 lambda s: s.hub.sinks_failed,
             ),
         }
+        for name in RECEPTION:
+            values = {i: float(s.reception().get(name, 0)) for i, s in supervisors.items()}
+            text = f"{name.replace('_', ' ')} in the camera's RTP streams"
+            yield _family(f"vms_camera_rtp_{name}", MetricKind.COUNTER, text, values)
         for name, (text, read) in counters.items():
             yield _family(name, MetricKind.COUNTER, text, {i: float(read(s)) for i, s in supervisors.items()})
 

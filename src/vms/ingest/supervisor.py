@@ -5,6 +5,8 @@ A camera that is wrong never hurts another: whatever a session raises ends that 
 
 import asyncio
 import contextlib
+from collections import Counter
+from collections.abc import Mapping
 
 from vms.common.backoff import Backoff
 from vms.common.camera import Camera
@@ -21,6 +23,7 @@ log = get_logger(__name__)
 
 NO_FRAMES_S = 10.0
 TICK_S = 1.0
+RECEPTION = ("packets", "packets_lost", "packets_late", "packets_ignored", "pictures_broken")
 
 
 class CameraSupervisor:
@@ -41,6 +44,7 @@ class CameraSupervisor:
         self.sessions = 0
         self.failures = 0
         self.crashes = 0
+        self._past: Counter[str] = Counter()  # reception of the sessions that ended
         self._camera = camera
         self._clock = clock
         self._open_source = open_source
@@ -51,6 +55,7 @@ class CameraSupervisor:
         self._reason: tuple[str, str] | None = None
         self._rates = RateMeter()
         self._feed: Feed | None = None
+        self._media_untold = False  # the last session brought media, and its end was not told yet
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -96,6 +101,10 @@ class CameraSupervisor:
             has_b_frames=bool(video and video.max_reorder),
         )
 
+    def reception(self) -> Mapping[str, int]:
+        """Packets and broken pictures of all sessions so far, by the names of `ReceptionCounters`."""
+        return self._past + _reception(self._feed)
+
     async def _run(self) -> None:
         while True:
             self._state = CameraState.CONNECTING
@@ -126,6 +135,9 @@ class CameraSupervisor:
         finally:
             source.cancel()
             await asyncio.wait([source])
+            self._past += _reception(feed)
+            self._media_untold = feed.pushed > 0
+            self._feed = None
             if not source.cancelled():
                 source.exception()  # taken above, or ended by the watchdog
 
@@ -158,6 +170,13 @@ class CameraSupervisor:
 
     def _tell_gap(self, reason: GapReason, detail: str) -> None:
         last = self.hub.last_unit
-        if self._feed is not None and self._feed.pushed and last is not None:
-            self._feed = None
+        if self._media_untold and last is not None:
+            self._media_untold = False
             self.hub.gap(Gap(last.capture_ns, None, reason, detail))
+
+
+def _reception(feed: Feed | None) -> Counter[str]:
+    if feed is None or feed.counters is None:
+        return Counter()
+    counters = feed.counters()
+    return Counter({name: getattr(counters, name) for name in RECEPTION})
