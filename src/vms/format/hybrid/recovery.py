@@ -1,0 +1,90 @@
+"""Deciding, at start, what a file whose writer may have died needs.
+
+Belongs here: the decision, and the bytes that carry it out. Does not: writing them (vms.storage).
+"""
+
+from dataclasses import replace
+
+from vms.format.errors import FormatError
+from vms.format.hybrid.layout import FLIP_OFFSET, Beginning, closed_flip, is_torn_beginning, parse_beginning
+from vms.format.hybrid.reader import read_closed
+from vms.format.hybrid.scan import ScannedFragment, scan
+from vms.format.hybrid.tail import build_finish, has_whole_movie, read_index
+from vms.format.hybrid.types import ReadAt, Recovery, RecoveryAction, SegmentFile
+from vms.format.mp4 import sample_entries
+from vms.format.mp4.samples import TrackSamples
+
+
+def plan_recovery(read_at: ReadAt, size: int) -> Recovery:
+    """What to do with a file of `size` bytes, wherever its writer was interrupted.
+
+    Carrying a plan out may be interrupted, too: planned again, the file comes out the same. Raises
+    FormatError when it is not a recording; such a file must be left alone.
+    """
+    try:
+        beginning = parse_beginning(read_at, size)
+    except FormatError:
+        if is_torn_beginning(read_at):
+            return Recovery(RecoveryAction.EMPTY, 0, b"", FLIP_OFFSET, b"", None)
+        raise
+    media_end = beginning.media_end
+    if media_end is not None:
+        closed = _whole(read_at, size, beginning, media_end)
+        if closed is not None:
+            return Recovery(RecoveryAction.INTACT, size, b"", FLIP_OFFSET, b"", closed)
+    tracks = {track.id: track for track in beginning.tracks}
+    found = list(scan(read_at, beginning.size, size, tracks))
+    if not found:
+        return Recovery(RecoveryAction.EMPTY, 0, b"", FLIP_OFFSET, b"", None)
+    end = found[-1].fragment.end
+    closed = _whole(read_at, size, beginning, end)
+    if closed is not None:
+        return Recovery(RecoveryAction.FLIP, closed.size, b"", FLIP_OFFSET, closed_flip(end), closed)
+    return _rebuild(beginning, found)
+
+
+def _whole(read_at: ReadAt, size: int, beginning: Beginning, media_end: int) -> SegmentFile | None:
+    """The file as closed at `media_end`, when index and moov stand there undamaged."""
+    try:
+        index, movie = read_index(read_at, media_end, size)
+        if not has_whole_movie(read_at, index, movie):
+            return None
+        return read_closed(read_at, size, beginning, media_end)
+    except FormatError:
+        return None
+
+
+def _rebuild(beginning: Beginning, found: list[ScannedFragment]) -> Recovery:
+    tables = {
+        track.id: TrackSamples(track, [sample_entries.build(track, in_band=track.id in beginning.in_band)])
+        for track in beginning.tracks
+    }
+    kept = []
+    for each in found:
+        if not all(tables[run.track_id].follows(run.first_dts) for run in each.runs):
+            break  # times that fall back are no writer's work; what came before is still good
+        for run in each.runs:
+            samples = tables[run.track_id]
+            samples.append(run.first_dts, run.durations, run.sizes, run.composition_offsets, run.keys)
+            samples.append_chunk(run.data_offset, len(run.sizes))
+        kept.append(each.fragment)
+    finish = build_finish(kept, list(tables.values()), list(tables))
+    segment = SegmentFile(
+        beginning.identity,
+        beginning.tracks,
+        beginning.init,
+        kept,
+        closed=False,
+        size=finish.tail_offset,
+        in_band=beginning.in_band,
+    )
+    movie_size = _movie_size(finish.tail)
+    size = finish.tail_offset + len(finish.tail)
+    closed = replace(segment, closed=True, size=size, movie=(size - movie_size, movie_size))
+    return Recovery(
+        RecoveryAction.REBUILD, finish.tail_offset, finish.tail, finish.flip_offset, finish.flip, closed
+    )
+
+
+def _movie_size(tail: bytes) -> int:
+    return len(tail) - int.from_bytes(tail[:4])

@@ -1,0 +1,252 @@
+"""Writing a recording: access units in, fragments out, and at the end what closes the file.
+
+Nothing here touches a disk. A unit becomes part of a fragment when the fragment is complete, so what a
+crash loses is what the newest fragment lacks: at most `max_fragment_s` of pictures.
+
+Belongs here: when a fragment ends, and what is in it. Does not: queues, files, syncing (vms.storage).
+"""
+
+from collections.abc import Sequence
+from operator import sub
+
+from vms.common.clock import NS
+from vms.format import h264, h265
+from vms.format.errors import FormatError
+from vms.format.hybrid.layout import build_beginning
+from vms.format.hybrid.tail import build_finish
+from vms.format.hybrid.types import Finish, Fragment, FragmentTrack, SegmentIdentity, WrittenFragment
+from vms.format.mp4 import sample_entries
+from vms.format.mp4.fragment import (
+    MAX_TIME,
+    ReferenceTime,
+    TrackRun,
+    build_movie_fragment,
+    build_reference_time,
+)
+from vms.format.mp4.samples import TrackSamples
+from vms.media import AccessUnit, Codec, MediaKind, Track
+
+MAX_PENDING_UNITS = 1000
+"""With the fragment's head they fit one pwritev (IOV_MAX is 1,024)."""
+MAX_PENDING_BYTES = 32 << 20
+MAX_UNIT_BYTES = 64 << 20
+_U32_MAX = 0xFFFF_FFFF
+_I32_MAX = 0x7FFF_FFFF
+_FOLLOWER_SLACK = 1.5
+"""How much longer than `max_fragment_s` sound may wait in a fragment that pictures should end."""
+
+
+class _Pending:
+    """What waits of one track for the end of its fragment."""
+
+    __slots__ = ("in_band", "last_dts", "latest_dts", "limit", "samples", "track", "units", "video")
+
+    def __init__(self, track: Track, limit_s: float) -> None:
+        self.track = track
+        self.video = track.kind is MediaKind.VIDEO
+        self.limit = limit_s * track.clock_rate
+        self.units: list[AccessUnit] = []
+        self.last_dts = -1
+        self.latest_dts = MAX_TIME
+        self.samples = TrackSamples(track, [sample_entries.build(track)])
+        self.in_band = False
+
+
+class SegmentWriter:
+    """One recording file, as bytes to be written by the caller.
+
+    tracks: what the stream consists of; a unit of another track, or of another version of one of these, is
+        refused. Tracks that no unit came for are left out of the final moov.
+    max_fragment_s: a fragment ends before it would last longer, and before every key picture.
+    fragments: those handed out so far. size: bytes up to the end of the last of them.
+
+    Use: `push` the first unit, write `header()`, then every fragment that `push` gives; at the end `flush`,
+    then `finish`. Raises FormatError when a track has no parameter sets, or unusable ones.
+    """
+
+    def __init__(
+        self, tracks: Sequence[Track], identity: SegmentIdentity, *, max_fragment_s: float = 0.5
+    ) -> None:
+        if not tracks or len({track.id for track in tracks}) != len(tracks):
+            raise FormatError(f"a recording of {len(tracks)} tracks needs as many different track ids")
+        self._tracks = tuple(tracks)
+        self._identity = identity
+        self._in_band: frozenset[int] = frozenset()
+        self._header: bytes | None = None
+        self._has_video = any(track.kind is MediaKind.VIDEO for track in tracks)
+        self._pending: dict[int, _Pending] = {}
+        for track in tracks:
+            leads = track.kind is MediaKind.VIDEO or not self._has_video
+            limit_s = max_fragment_s if leads else max_fragment_s * _FOLLOWER_SLACK
+            self._pending[track.id] = _Pending(track, limit_s)
+        self._pending_units = 0
+        self._pending_bytes = 0
+        self.fragments: list[Fragment] = []
+        self.size = len(build_beginning(tracks, identity, self._in_band))
+
+    def header(self) -> bytes:
+        """The file's first bytes. Always the same, and of the same length whenever it is asked for.
+
+        Best asked for after the first `push`: when the first picture carries its parameter sets, the
+        sample entry says so (``avc3``, ``hev1``).
+        """
+        if self._header is None:
+            self._in_band = frozenset(
+                track_id
+                for track_id, pending in self._pending.items()
+                if pending.in_band or (not pending.samples and _is_in_band(pending.units))
+            )
+            for track_id in self._in_band:
+                pending = self._pending[track_id]
+                pending.samples.entries = [sample_entries.build(pending.track, in_band=True)]
+            self._header = build_beginning(self._tracks, self._identity, self._in_band)
+        return self._header
+
+    def push(self, unit: AccessUnit) -> WrittenFragment | None:
+        """Take a unit, and give the fragment that ends before it, if one does.
+
+        Raises FormatError, and is unchanged then, for a unit that has no place in this file: of another
+        track or version, empty or huge, or with a decoding time that does not rise. Times are not bent:
+        the caller ends the file and begins the next one with the unit.
+        """
+        pending = self._pending.get(unit.track.id)
+        if pending is None or (pending.track is not unit.track and pending.track != unit.track):
+            raise FormatError(
+                f"track {unit.track.id}, version {unit.track.version}, is not of this recording"
+            )
+        dts, pts, size = unit.dts, unit.pts, len(unit.data)
+        if not (
+            pending.last_dts < dts <= pending.latest_dts
+            and pts >= 0
+            and -_I32_MAX <= pts - dts <= _I32_MAX
+            and 0 < size <= MAX_UNIT_BYTES
+        ):
+            raise FormatError(_why_refused(unit, pending.last_dts))
+        written = None
+        if self._pending_units and self._ends_before(unit, pending, dts):
+            written = self._cut(pending, dts)
+        pending.units.append(unit)
+        pending.last_dts = dts
+        pending.latest_dts = min(dts + _U32_MAX, MAX_TIME)
+        self._pending_units += 1
+        self._pending_bytes += size
+        return written
+
+    def flush(self) -> WrittenFragment | None:
+        """The fragment of what is pending. The last unit of each track is taken to last as long as the one
+        before it; what comes later corrects that."""
+        runs = [
+            (pending, units, units[-1].dts + _expected_duration(pending))
+            for pending in self._pending.values()
+            if (units := pending.units)
+        ]
+        for pending in self._pending.values():
+            pending.units = []
+        self._pending_units = self._pending_bytes = 0
+        return self._write(runs) if runs else None
+
+    def finish(self) -> Finish:
+        """What closes the file. Raises FormatError when there is no fragment, or `flush` was forgotten."""
+        if self._pending_units:
+            raise FormatError(f"{self._pending_units} units are pending: flush before finish")
+        self.header()
+        samples = [pending.samples for pending in self._pending.values()]
+        return build_finish(self.fragments, samples, list(self._pending))
+
+    def _ends_before(self, unit: AccessUnit, pending: _Pending, dts: int) -> bool:
+        if pending.video and unit.key:
+            return True
+        if self._pending_units >= MAX_PENDING_UNITS or self._pending_bytes >= MAX_PENDING_BYTES:
+            return True
+        units = pending.units
+        # The unit is expected to last as long as the one before it
+        return bool(units) and 2 * dts - units[-1].dts - units[0].dts > pending.limit
+
+    def _cut(self, ending: _Pending, end_dts: int) -> WrittenFragment | None:
+        """End the fragment before a unit of `ending` at `end_dts`. Of each other track the newest unit
+        stays behind: how long it lasts is known only from the next one."""
+        runs = []
+        kept = kept_bytes = 0
+        for pending in self._pending.values():
+            units = pending.units
+            if not units:
+                continue
+            if pending is ending:
+                runs.append((pending, units, end_dts))
+                pending.units = []
+                continue
+            if len(units) > 1:
+                runs.append((pending, units[:-1], units[-1].dts))
+            pending.units = units[-1:]
+            kept += 1
+            kept_bytes += len(units[-1].data)
+        self._pending_units, self._pending_bytes = kept, kept_bytes
+        return self._write(runs) if runs else None
+
+    def _write(self, parts: list[tuple[_Pending, list[AccessUnit], int]]) -> WrittenFragment:
+        buffers: list[bytes] = [b""]
+        runs, held = [], []
+        for pending, units, end_dts in parts:
+            _, data, dts, pts, keys, _, _, _ = zip(*units, strict=True)
+            run = TrackRun(
+                pending.track.id,
+                dts[0],
+                [*map(sub, (*dts[1:], end_dts), dts)],
+                [*map(len, data)],
+                [*map(sub, pts, dts)],
+                keys,
+            )
+            runs.append(run)
+            held.append(FragmentTrack(run.track_id, dts[0], end_dts - dts[0], len(data)))
+            buffers += data
+        leader, units, end_dts = next((part for part in parts if part[0].video), parts[0])
+        first = units[0]
+        moof = build_movie_fragment(len(self.fragments) + 1, runs)
+        time = build_reference_time(ReferenceTime(leader.track.id, first.capture_ns, first.pts))
+        buffers[0] = time + moof
+        size = sum(map(len, buffers))
+        fragment = Fragment(
+            self.size,
+            size,
+            first.capture_ns,
+            (end_dts - first.dts) * NS // leader.track.clock_rate,
+            first.key if leader.video else not self._has_video,
+            tuple(held),
+        )
+        for (pending, units, _), run in zip(parts, runs, strict=True):
+            samples = pending.samples
+            if not samples:
+                pending.in_band = _is_in_band(units)
+            samples.append(run.first_dts, run.durations, run.sizes, run.composition_offsets, run.keys)
+            samples.append_chunk(self.size + len(time) + run.data_offset, len(run.sizes))
+        self.fragments.append(fragment)
+        self.size += size
+        return WrittenFragment(fragment, buffers)
+
+
+def _is_in_band(units: Sequence[AccessUnit]) -> bool:
+    if not units:
+        return False
+    first = units[0]
+    try:
+        if first.track.codec is Codec.H264:
+            return h264.has_parameter_sets(first.data)
+        return first.track.codec is Codec.H265 and h265.has_parameter_sets(first.data)
+    except FormatError:
+        return False  # a picture that no decoder will take is still recorded as it came
+
+
+def _expected_duration(pending: _Pending) -> int:
+    units, samples = pending.units, pending.samples
+    if len(units) > 1:
+        return units[-1].dts - units[-2].dts
+    if len(samples):
+        return samples.durations[-1]
+    # A track's only unit: a video picture at 25 a second, an audio frame of 20 ms
+    return max(pending.track.clock_rate // (25 if pending.video else 50), 1)
+
+
+def _why_refused(unit: AccessUnit, last_dts: int) -> str:
+    if not 0 < len(unit.data) <= MAX_UNIT_BYTES:
+        return f"track {unit.track.id}: a unit of {len(unit.data)} bytes"
+    return f"track {unit.track.id}: decoding time {unit.dts}, presentation time {unit.pts} after {last_dts}"
