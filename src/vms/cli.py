@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 import uvloop
@@ -13,7 +13,6 @@ from rich.console import Console
 
 from vms import __version__
 from vms.common.errors import VmsError
-from vms.virtual_camera.options import PatternAudio
 
 app = typer.Typer(
     name="vms",
@@ -95,7 +94,7 @@ def camera(
     jitter_ms: Annotated[float, typer.Option(min=0, help="Delay packets at random by up to this.")] = 0.0,
     loss: Annotated[float, typer.Option(min=0, max=100, help="Per cent of UDP packets to lose.")] = 0.0,
     bitrate: Annotated[int, typer.Option(help="Bits a second of the pattern.")] = 2_000_000,
-    audio: Annotated[PatternAudio, typer.Option(help="Sound of the pattern.")] = PatternAudio.NONE,
+    audio: Annotated[Literal["none", "pcmu", "aac"], typer.Option(help="Sound of the pattern.")] = "none",
 ) -> None:
     """Be one or more cameras: an RTSP server that loops footage, paced as real cameras are."""
     from vms import virtual_camera
@@ -115,7 +114,7 @@ def camera(
         jitter_ms=jitter_ms,
         loss_percent=loss,
         bitrate=bitrate,
-        audio=audio,
+        audio=virtual_camera.PatternAudio(audio),
     )
     virtual_camera.run(
         options, lambda cameras: print(*(camera.url for camera in cameras), sep="\n", flush=True)

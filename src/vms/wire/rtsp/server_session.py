@@ -1,0 +1,140 @@
+"""One client's session with one stream: which lines it set up, over what, and whether it plays.
+
+Belongs here: the choice of a transport, the receiver of a playing session, its end.
+Does not: RTSP messages (server_connection), fan-out (server_stream).
+"""
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from vms.wire.errors import ProtocolError
+from vms.wire.rtsp.server_feed import StartPoint
+from vms.wire.rtsp.server_ports import DatagramPorts
+from vms.wire.rtsp.server_stream import Address, DatagramReceiver, InterleavedReceiver, Stream
+from vms.wire.rtsp.transport import TransportSpec
+
+
+class TransportRefused(ProtocolError):
+    """None of the transports that a client offers can be used (RTSP status 461)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What a session needs of the connection that it lives on.
+
+    leave_out: loses RTP datagrams on purpose, or None. heard: called when the client shows itself by UDP.
+    """
+
+    transport: asyncio.Transport
+    local_address: str
+    peer_address: str
+    ports: DatagramPorts
+    limit_bytes: int
+    leave_out: Callable[[], bool] | None
+    heard: Callable[[], None]
+
+
+class Session:
+    """A client's session (RFC 2326 §3), from its first SETUP to TEARDOWN or the end of its connection.
+
+    base_url: the stream's URL as the client wrote it, without a slash at the end.
+    """
+
+    def __init__(self, stream: Stream, base_url: str, link: Link) -> None:
+        self.id = secrets.token_hex(8)
+        self.stream = stream
+        self.base_url = base_url
+        self._link = link
+        self._channels: dict[int, int] = {}
+        self._addresses: dict[int, tuple[Address, Address]] = {}
+        self._receiver: InterleavedReceiver | DatagramReceiver | None = None
+
+    @property
+    def lines(self) -> list[int]:
+        """The lines that are set up, in the stream's order."""
+        return sorted({*self._channels, *self._addresses})
+
+    @property
+    def playing(self) -> bool:
+        return self._receiver is not None
+
+    def set_up(self, line: int, offered: str) -> TransportSpec:
+        """Take a line; the transport that was chosen from a ``Transport`` header's value.
+
+        Raises ProtocolError when the header cannot be read, TransportRefused when nothing in it will do.
+        """
+        for text in offered.split(","):
+            try:
+                spec = TransportSpec.parse(text)
+            except ProtocolError:
+                continue
+            if spec.multicast:
+                continue
+            if spec.tcp and not self._addresses:
+                return self._set_up_interleaved(line, spec)
+            if not spec.tcp and spec.client_port and all(spec.client_port) and not self._channels:
+                return self._set_up_datagrams(line, spec.client_port)
+        raise TransportRefused("no unicast RTP/AVP transport that this session can use is offered")
+
+    def play(self) -> list[StartPoint]:
+        """Join the stream and say where each line that is set up begins; `begin` follows."""
+        points = self.stream.join()
+        return [points[line] for line in self.lines]
+
+    def begin(self) -> None:
+        """Have the stream send, after the answer to PLAY was written."""
+        lines = self.lines
+        receiver: InterleavedReceiver | DatagramReceiver
+        if self._channels:
+            receiver = InterleavedReceiver(
+                self._link.transport, self._channels, lines[0], self._link.limit_bytes
+            )
+        else:
+            sockets = self._link.ports.pair(self._link.local_address)
+            receiver = DatagramReceiver(sockets, self._addresses, lines[0], self._link.leave_out)
+        self._receiver = receiver
+        self.stream.add(receiver)
+
+    def pause(self) -> None:
+        """Leave the stream; the lines stay set up."""
+        if self._receiver is not None:
+            self.stream.remove(self._receiver)
+            self._receiver = None
+
+    def end(self, *, farewell: bool = False) -> None:
+        """Leave for good; with `farewell` tell the client by RTCP BYE."""
+        if farewell and self._receiver is not None:
+            for line in self.lines:
+                self._receiver.report(line, self.stream.farewell(line))
+        self.pause()
+        for line in self._addresses:
+            self._forget_ports(line)
+
+    def _forget_ports(self, line: int) -> None:
+        if line in self._addresses:
+            self._link.ports.forget(*self._addresses[line][1])
+
+    def _set_up_interleaved(self, line: int, spec: TransportSpec) -> TransportSpec:
+        taken = {channel for other, channel in self._channels.items() if other != line}
+        channel = spec.interleaved[0] if spec.interleaved else 2 * line
+        if channel > 254 or {channel - 1, channel, channel + 1} & taken:
+            channel = next(free for free in range(0, 254, 2) if not {free - 1, free, free + 1} & taken)
+        self._channels[line] = channel
+        return TransportSpec(tcp=True, interleaved=(channel, channel + 1), ssrc=self.stream.lines[line].ssrc)
+
+    def _set_up_datagrams(self, line: int, client_port: tuple[int, int]) -> TransportSpec:
+        # Packets go to the address that the request came from, whatever `destination` asks for: a server
+        # that sends elsewhere can be turned against others.
+        peer = self._link.peer_address
+        self._forget_ports(line)
+        rtp, rtcp = self._link.ports.pair(self._link.local_address)
+        self._addresses[line] = ((peer, client_port[0]), (peer, client_port[1]))
+        self._link.ports.listen(peer, client_port[1], self._link.heard)
+        return TransportSpec(
+            tcp=False,
+            client_port=client_port,
+            server_port=(rtp.getsockname()[1], rtcp.getsockname()[1]),
+            ssrc=self.stream.lines[line].ssrc,
+        )
