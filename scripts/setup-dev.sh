@@ -51,7 +51,7 @@ if [ "$(cat $stamp 2>/dev/null)" != "$wanted" ] || [ ! -f src/vms/api/web/index.
         npm=("$nodejs/bin/node" "$nodejs/lib/node_modules/npm/bin/npm-cli.js")
     fi
     say "building the web app"
-    (cd web && "${npm[@]}" ci --silent --no-fund --no-audit && "${npm[@]}" run --silent build >/dev/null)
+    (cd web && "${npm[@]}" ci --loglevel=error --no-fund --no-audit >/dev/null && "${npm[@]}" run --silent build >/dev/null)
     fingerprint web > $stamp
 fi
 $run_only && exit 0
