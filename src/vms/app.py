@@ -39,7 +39,8 @@ class System:
         self._loop_lag = LoopLag()
         self._registry = CameraRegistry(config.data_dir, clock, self._apply)
         self._ingest = IngestService(clock)
-        self._storage = StorageService(config.volumes(), config.storage.segment, clock)
+        known = config.data_dir / "volumes.json"
+        self._storage = StorageService(config.volumes(), config.storage.segment, clock, known_volumes=known)
         local_only = is_loopback(config.http.host)
         self._stream = StreamService(config.webrtc, self._ingest.hub, clock, local_only=local_only)
         self._playback = Playback(self._storage)

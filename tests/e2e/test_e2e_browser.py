@@ -128,7 +128,7 @@ WHEP = """async url => {
 
 
 def test_whep_starts_a_viewer_and_delete_ends_it(page: Page, system: System) -> None:
-    page.goto(f"{system.url}/healthz")
+    page.goto(f"{system.url}/cameras")  # a page of ours without viewers of its own
     status, location = page.evaluate(WHEP, "/api/v1/cameras/porch/whep")
     assert status == 201
     _plays(page, "#whep")

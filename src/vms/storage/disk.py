@@ -1,0 +1,106 @@
+"""The few file operations that recordings need, each complete or an OSError.
+
+They block, so they run in a volume's threads, and spend their time where the GIL is released.
+
+Belongs here: creating, writing, syncing and removing files. Does not: deciding which (writer, recovery,
+retention), what is in them (vms.format).
+"""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from vms.format.hybrid import Finish, Recovery, RecoveryAction
+
+_IOV_MAX = 1024  # Linux, limits.h
+_CREATE = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC
+
+
+def fsync_directory(directory: Path) -> None:
+    """Make the names in `directory` durable."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_directories(directory: Path, root: Path) -> None:
+    """Create `directory` below `root` durably. A missing `root` stays missing: its disk is gone."""
+    missing = []
+    while directory != root and not directory.exists():
+        missing.append(directory)
+        directory = directory.parent
+    for path in reversed(missing):
+        path.mkdir(exist_ok=True)
+        fsync_directory(path.parent)
+
+
+def create(path: Path, root: Path) -> int:
+    """A descriptor of a new, empty file, its directories made; FileExistsError when there is one."""
+    for _ in range(3):
+        try:
+            return os.open(path, _CREATE, 0o640)
+        except FileNotFoundError:
+            make_directories(path.parent, root)  # again when retention removed an empty day meanwhile
+    return os.open(path, _CREATE, 0o640)
+
+
+def write_all(descriptor: int, buffers: Sequence[bytes], offset: int) -> None:
+    """Write `buffers` one after the other from `offset`, also where the kernel takes only a part."""
+    rest: Sequence[bytes | memoryview] = buffers
+    while rest:
+        written = os.pwritev(descriptor, rest[:_IOV_MAX], offset)
+        offset += written
+        rest = _after(rest, written)
+
+
+def _after(buffers: Sequence[bytes | memoryview], written: int) -> Sequence[bytes | memoryview]:
+    for index, buffer in enumerate(buffers):
+        if written < len(buffer):
+            return [memoryview(buffer)[written:], *buffers[index + 1 :]]
+        written -= len(buffer)
+    return ()
+
+
+def write_finish(descriptor: int, finish: Finish) -> None:
+    """Close a recording (design of the format): tail, sync, flip, sync."""
+    write_all(descriptor, [finish.tail], finish.tail_offset)
+    os.fsync(descriptor)
+    write_all(descriptor, [finish.flip], finish.flip_offset)
+    os.fsync(descriptor)
+
+
+def write_recovery(descriptor: int, recovery: Recovery) -> None:
+    """Carry out what recovery of a recording decided; EMPTY leaves the file as it is."""
+    if recovery.action in (RecoveryAction.FLIP, RecoveryAction.REBUILD):
+        os.ftruncate(descriptor, recovery.truncate_to)
+        write_finish(
+            descriptor, Finish(recovery.truncate_to, recovery.tail, recovery.flip_offset, recovery.flip)
+        )
+
+
+def reader(descriptor: int) -> Callable[[int, int], bytes]:
+    """``read_at(offset, size)`` of an open file."""
+    return lambda offset, size: os.pread(descriptor, size, offset)
+
+
+def remove_all(paths: Iterable[Path], root: Path) -> None:
+    """Remove files durably, and the day and camera directories that this empties."""
+    directories = set()
+    for path in paths:
+        path.unlink(missing_ok=True)
+        directories.add(path.parent)
+    for directory in directories:
+        if directory.exists():
+            fsync_directory(directory)
+            _remove_empty(directory, root)
+
+
+def _remove_empty(directory: Path, root: Path) -> None:
+    while directory != root:
+        try:
+            directory.rmdir()
+        except OSError:  # not empty, as most are
+            return
+        directory = directory.parent

@@ -1,0 +1,175 @@
+"""What is missing from recordings, and why: kept so that a timeline can say it.
+
+A camera has at most one gap that lasts. Losses inside running recordings are joined, so that a camera that loses
+packets all day leaves some sixty rows an hour at most.
+
+Belongs here: the gaps of a camera as they come about, and getting them into a catalog. Does not: noticing them
+(recorder, vms.ingest), the rows (catalog).
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from vms.common.clock import NS
+from vms.common.ids import CameraId
+from vms.media import Gap, GapReason
+from vms.storage.errors import StorageError
+from vms.storage.volume import Volume
+from vms.telemetry.logs import get_logger
+
+JOIN_NS = 2 * NS  # losses this near to each other are one
+JOIN_FLOOD_NS = 120 * NS  # …and this near once there were many in the hour
+MANY_AN_HOUR = 30
+COMMIT_INTERVAL_S = 1.0
+PENDING_LIMIT = 100_000  # gaps waiting for a catalog that works; oldest are given up
+
+log = get_logger(__name__)
+
+
+class GapLog:
+    """The gaps of one camera, in the order in which they come about; `put` gets each, again when it changes."""
+
+    def __init__(self, put: Callable[[Gap], None]) -> None:
+        self._put = put
+        self._lasting: Gap | None = None
+        self._since_ns: int | None = None  # when the first thing came about that this log was told of
+        self._loss: Gap | None = None
+        self._losses = 0
+        self._hour = 0
+        self._rows_in_hour = 0
+
+    @property
+    def lasting(self) -> Gap | None:
+        return self._lasting
+
+    def precede(self, gap: Gap) -> None:
+        """Learn of the gap that lasted when this log began: it ends with the first thing that came about."""
+        if self._since_ns is None:
+            self._lasting = gap
+            self._put(gap)
+        else:
+            self._put(Gap(gap.start_ns, max(self._since_ns, gap.start_ns), gap.reason, gap.detail))
+
+    def open(self, start_ns: int, reason: GapReason, detail: str = "") -> None:
+        """Nothing is recorded from now on. Ends a lasting gap of another reason; one of this reason goes on."""
+        before = self._lasting
+        if before is not None:
+            if before.reason is reason:
+                return
+            start_ns = max(start_ns, before.start_ns)
+            self.close(start_ns)
+        self._since_ns = self._since_ns or start_ns
+        self._lasting = Gap(start_ns, None, reason, detail)
+        self._put(self._lasting)
+
+    def close(self, end_ns: int) -> None:
+        """Footage goes on from here."""
+        gap, self._lasting = self._lasting, None
+        self._since_ns = self._since_ns or end_ns
+        if gap is None:
+            return
+        detail = gap.detail
+        if end_ns < gap.start_ns:
+            detail = f"{detail}; " if detail else ""
+            detail += f"the clock went back {(gap.start_ns - end_ns) / NS:.3f} s"
+        self._put(Gap(gap.start_ns, max(end_ns, gap.start_ns), gap.reason, detail))
+
+    def loss(self, gap: Gap) -> None:
+        """Something is missing inside footage that goes on."""
+        end_ns = max(gap.end_ns or 0, gap.start_ns)
+        last = self._loss
+        if last is not None and last.reason is gap.reason and self._near(last, gap.start_ns):
+            assert last.end_ns is not None
+            self._losses += 1
+            detail = f"{self._losses} losses in this time; the last: {gap.detail or 'not known'}"
+            self._loss = Gap(last.start_ns, max(last.end_ns, end_ns), gap.reason, detail)
+        else:
+            self._losses = 1
+            self._rows_in_hour += 1
+            self._loss = Gap(gap.start_ns, end_ns, gap.reason, gap.detail)
+        self._put(self._loss)
+
+    def _near(self, last: Gap, start_ns: int) -> bool:
+        hour = start_ns // (3600 * NS)
+        if hour != self._hour:
+            self._hour, self._rows_in_hour = hour, 0
+        join_ns = JOIN_NS if self._rows_in_hour < MANY_AN_HOUR else JOIN_FLOOD_NS
+        assert last.end_ns is not None
+        return last.start_ns <= start_ns <= last.end_ns + join_ns
+
+
+class GapStore:
+    """Gets gaps into the catalog of the first volume that works, at most once a second.
+
+    Until then they are in memory, where queries find them as well.
+    """
+
+    def __init__(self, volumes: Sequence[Volume]) -> None:
+        self.abandoned = 0
+        self._volumes = volumes
+        self._pending: dict[tuple[CameraId, int, GapReason], Gap] = {}
+        self._changed = asyncio.Event()
+
+    def put(self, camera_id: CameraId, gap: Gap) -> None:
+        """Keep a gap; one of the same camera, start and reason is replaced."""
+        self._pending[camera_id, gap.start_ns, gap.reason] = gap
+        if len(self._pending) > PENDING_LIMIT:
+            self._pending.pop(next(iter(self._pending)))
+            self.abandoned += 1
+        self._changed.set()
+
+    async def between(self, camera_id: CameraId, start_ns: int, end_ns: int) -> list[Gap]:
+        """Gaps of a camera that share time with the half-open range, from all catalogs, in order."""
+        pending = [gap for (camera, _, _), gap in self._pending.items() if camera == camera_id]
+        found: dict[tuple[int, GapReason], Gap] = {}
+        for volume in self._volumes:
+            if not volume.is_open:
+                continue
+            try:
+                rows = await volume.catalog.run(lambda catalog: catalog.gaps(camera_id, start_ns, end_ns))
+            except StorageError as error:
+                log.warning("gaps of a volume cannot be read", path=str(volume.path), reason=str(error))
+                continue
+            for gap in rows:
+                # One that began on a volume that then failed lasts there for ever: its end is elsewhere.
+                known = found.get((gap.start_ns, gap.reason))
+                if known is None or known.end_ns is None:
+                    found[gap.start_ns, gap.reason] = gap
+        found.update(((gap.start_ns, gap.reason), gap) for gap in pending)
+        shared = (gap for gap in found.values() if _shares(gap, start_ns, end_ns))
+        return sorted(shared, key=lambda gap: gap.start_ns)
+
+    async def run(self) -> None:
+        """Commit what changed, until cancelled."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            if not await self.commit():
+                self._changed.set()
+            await asyncio.sleep(COMMIT_INTERVAL_S)
+
+    async def commit(self) -> bool:
+        """Commit what is pending to the first volume that takes it; whether one did."""
+        batch = dict(self._pending)
+        if not batch:
+            return True
+        rows = [(camera_id, gap) for (camera_id, _, _), gap in batch.items()]
+        for volume in self._volumes:
+            if not volume.is_open:
+                continue
+            try:
+                await volume.catalog.run(lambda catalog: catalog.put_gaps(rows))
+            except StorageError as error:
+                volume.fail(error)
+                continue
+            for key, gap in batch.items():
+                if self._pending.get(key) is gap:
+                    del self._pending[key]
+            return True
+        return False
+
+
+def _shares(gap: Gap, start_ns: int, end_ns: int) -> bool:
+    if gap.end_ns == gap.start_ns:
+        return start_ns <= gap.start_ns < end_ns
+    return gap.start_ns < end_ns and (gap.end_ns is None or gap.end_ns > start_ns)

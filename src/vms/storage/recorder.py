@@ -1,0 +1,243 @@
+"""Turn one stream into segments: where they begin, where they are cut, what is missing between them.
+
+A sink of the hub: `push` is O(1), never waits and never raises for a disk. A segment begins at a key picture
+(at any unit of a stream without video) and is cut at the first key picture after its time is up, when a track
+changes, when the stream was interrupted, and when the disk does not keep up.
+
+Belongs here: these decisions. Does not: bytes (vms.format.hybrid), files (writer), which volume (service).
+"""
+
+from collections.abc import Callable
+
+from vms.common.backoff import Backoff
+from vms.common.clock import NS, Clock
+from vms.common.errors import InvalidInput
+from vms.common.ids import CameraId, uuid7
+from vms.format.hybrid import SegmentIdentity, WrittenFragment
+from vms.media import AccessUnit, Gap, GapReason, Hub, MediaKind, Track
+from vms.storage.errors import StorageError
+from vms.storage.gaps import GapLog
+from vms.storage.layout import cut_after_ns, recording_name
+from vms.storage.live import LiveSegment
+from vms.storage.writer import VolumeWriter
+from vms.telemetry.logs import get_logger
+
+TIMELINE_TOLERANCE_NS = NS // 2  # capture time and timeline may drift apart this much over a loss
+
+log = get_logger(__name__)
+
+
+class Recorder:
+    """Records one stream of one camera.
+
+    place: the writer of the volume on which the next segment goes; None when none can take it now.
+    refusal: says why `place` gave None, for a person.
+    error: why nothing is being kept although the camera delivers; None while all is well.
+    """
+
+    def __init__(
+        self,
+        camera_id: CameraId,
+        hub: Hub,
+        *,
+        stream: str,
+        segment_ns: int,
+        clock: Clock,
+        place: Callable[[], VolumeWriter | None],
+        refusal: Callable[[], tuple[GapReason, str]],
+        gaps: GapLog,
+    ) -> None:
+        self.camera_id = camera_id
+        self.hub = hub
+        self.error: str | None = None
+        self.segments_begun = 0
+        self._stream = stream
+        self._segment_ns = segment_ns
+        self._clock = clock
+        self._place = place
+        self._refusal = refusal
+        self._gaps = gaps
+        self._live: LiveSegment | None = None
+        self._writer: VolumeWriter | None = None
+        self._kept = False  # the current segment has footage on the disk
+        self._cut_at_ns = 0
+        self._has_video = False
+        self._tracks: dict[int, Track] = {}
+        self._tracks_changed = False
+        self._last: dict[int, AccessUnit] = {}
+        self._backoff = Backoff()
+        self._refused_until_ns = 0
+
+    @property
+    def recording(self) -> bool:
+        """Whether what the camera delivers now is being kept."""
+        return self._kept and self._live is not None and self._live.error is None and self in self.hub.sinks
+
+    def start(self) -> None:
+        self.hub.attach(self)
+
+    def stop(self) -> LiveSegment | None:
+        """Leave the hub and finish the segment; gives it, so that its end can be awaited."""
+        self.hub.detach(self)
+        live = self._live
+        if live is not None:
+            self._cut()
+        return live
+
+    # -- called by the hub ------------------------------------------------------------------------------
+
+    def push(self, unit: AccessUnit) -> None:
+        if self._live is not None and self._must_cut(unit):
+            self._cut()
+        if self._live is None:
+            self._begin(unit)
+        elif (
+            self._tracks.get(unit.track.id) is unit.track
+        ):  # else it waits for the segment that has its track
+            self._write(unit)
+
+    def gap(self, gap: Gap) -> None:
+        if gap.reason is GapReason.PACKET_LOSS:
+            if self._live is not None:
+                self._gaps.loss(gap)
+            return
+        end_ns = self._cut() if self._live is not None else 0
+        self._gaps.open(gap.start_ns or end_ns or self._clock.wall_ns(), gap.reason, gap.detail)
+
+    # -- called by the writer, on the loop --------------------------------------------------------------
+
+    def segment_began(self, live: LiveSegment) -> None:
+        if live is self._live and not self._kept:
+            self._keep(live)
+
+    def segment_failed(self, live: LiveSegment, error: StorageError) -> None:
+        self.error = str(error)
+        lost_from_ns = live.end_ns
+        if live is not self._live:  # cut already; what came after the failure is known to be missing
+            self._gaps.loss(Gap(lost_from_ns, live.given_end_ns, GapReason.DISK_ERROR, self.error))
+            return
+        assert self._writer is not None
+        self._writer.finish(live)
+        self._forget()
+        self._gaps.open(lost_from_ns, GapReason.DISK_ERROR, self.error)
+
+    # -- deciding ---------------------------------------------------------------------------------------
+
+    def _must_cut(self, unit: AccessUnit) -> bool:
+        track = self._tracks.get(unit.track.id)
+        if track is not unit.track:
+            if track == unit.track:
+                self._tracks[unit.track.id] = unit.track
+            else:
+                self._tracks_changed = True
+        leads = unit.track.kind is MediaKind.VIDEO or not self._has_video
+        if unit.discontinuity and self._timeline_broken(unit):
+            if leads:
+                return True
+            self._tracks.pop(
+                unit.track.id
+            )  # sound alone does not end the pictures: it waits for the next cut
+            self._tracks_changed = True
+        return unit.key and leads and (self._tracks_changed or unit.capture_ns >= self._cut_at_ns)
+
+    def _timeline_broken(self, unit: AccessUnit) -> bool:
+        """Whether this unit cannot stand behind its track's last in one file."""
+        last = self._last.get(unit.track.id)
+        if last is None:
+            return False
+        if unit.dts <= last.dts:
+            return True
+        passed_ns = (unit.dts - last.dts) * NS // unit.track.clock_rate
+        return abs(unit.capture_ns - last.capture_ns - passed_ns) > TIMELINE_TOLERANCE_NS
+
+    def _begin(self, unit: AccessUnit) -> None:
+        """Begin a segment with this unit, if one can begin with it."""
+        video = unit.track.kind is MediaKind.VIDEO
+        if not unit.key or (not video and self.hub.track(MediaKind.VIDEO) is not None):
+            return
+        if self._clock.monotonic_ns() < self._refused_until_ns:
+            return
+        writer = self._place()
+        if writer is None:
+            reason, self.error = self._refusal()
+            lasting = self._gaps.lasting
+            if lasting is None or lasting.reason not in (GapReason.DISK_ERROR, GapReason.OVERRUN):
+                self._gaps.open(unit.capture_ns, reason, self.error)
+            return
+        tracks = {track.id: track for track in self.hub.tracks} | {unit.track.id: unit.track}
+        try:
+            self._live = self._new_segment(unit, tuple(tracks.values()), writer)
+        except InvalidInput as error:
+            self._refuse(unit.capture_ns, error)
+            return
+        self._writer = writer
+        self._has_video = any(track.kind is MediaKind.VIDEO for track in tracks.values())
+        self._tracks = tracks
+        self._cut_at_ns = cut_after_ns(self.camera_id, unit.capture_ns, self._segment_ns)
+        self._last[unit.track.id] = unit
+        self.segments_begun += 1
+        writer.begin(self._live)
+
+    def _new_segment(self, unit: AccessUnit, tracks: tuple[Track, ...], writer: VolumeWriter) -> LiveSegment:
+        identity = SegmentIdentity(uuid7(unit.capture_ns), self.camera_id, self._stream)
+        path = writer.volume.path / recording_name(self.camera_id, unit.capture_ns, self._stream)
+        return LiveSegment(identity, tracks, unit, path, self)
+
+    # -- doing ------------------------------------------------------------------------------------------
+
+    def _write(self, unit: AccessUnit) -> None:
+        assert self._live is not None
+        assert self._writer is not None
+        try:
+            if unit.discontinuity and (unit.track.kind is MediaKind.VIDEO or not self._has_video):
+                self._append(self._live.writer.flush())  # no fragment spans what is missing
+            written = self._live.writer.push(unit)
+        except InvalidInput as error:
+            self._refuse(self._cut(), error)
+            return
+        self._last[unit.track.id] = unit
+        if written is not None:
+            self._append(written)
+            if self._writer.overrun:
+                self._writer.overruns += 1
+                end_ns = self._cut()
+                reason, self.error = self._refusal()
+                self._gaps.open(end_ns, reason, self.error)
+
+    def _append(self, written: WrittenFragment | None) -> None:
+        if written is not None:
+            assert self._live is not None
+            assert self._writer is not None
+            self._writer.append(self._live, written)
+
+    def _cut(self) -> int:
+        """Finish the segment here; gives the end of its footage (wall clock, ns)."""
+        live, writer = self._live, self._writer
+        assert live is not None
+        assert writer is not None
+        self._append(live.writer.flush())
+        if live.writer.fragments and not self._kept:
+            self._keep(live)  # it is on its way to the disk; if that fails, segment_failed says so
+        writer.finish(live)
+        self._forget()
+        return live.given_end_ns
+
+    def _keep(self, live: LiveSegment) -> None:
+        self._kept = True
+        self.error = None
+        self._backoff.reset()
+        self._gaps.close(live.start_ns)
+
+    def _forget(self) -> None:
+        self._live = None
+        self._writer = None
+        self._kept = False
+        self._tracks_changed = False
+        self._last.clear()
+
+    def _refuse(self, since_ns: int, error: InvalidInput) -> None:
+        """The stream breaks the format's rules: say so, and try again after a while."""
+        self.error = f"the stream cannot be recorded: {error}"
+        log.warning("a stream cannot be recorded", camera=self.camera_id, reason=str(error))
+        self._refused_until_ns = self._clock.monotonic_ns() + round(self._backoff.next_s() * NS)
+        self._gaps.open(since_ns, GapReason.UNKNOWN, self.error)

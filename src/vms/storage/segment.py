@@ -1,0 +1,88 @@
+"""One recording file as the rest of the system sees it.
+
+Belongs here: what a recording is called, what it covers, and reading its bytes.
+Does not: finding recordings (catalog), writing them (recorder, writer), what their bytes mean
+(vms.format.hybrid).
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from uuid import UUID
+
+from vms.common.ids import CameraId
+from vms.format.hybrid import Fragment, SegmentFile
+from vms.media import Codec
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One recording file. Immutable once `closed`; an open one is a picture of the moment.
+
+    start_ns, end_ns: wall clock (UTC) of the capture of its first picture and of the end of its last,
+        half open; of an open segment, the end of what readers may see.
+    size_bytes: of an open segment, what readers may see.
+    stream: which feed of the camera (``main``).
+    video, audio: None when the segment has no such track.
+    """
+
+    id: UUID
+    camera_id: CameraId
+    stream: str
+    path: Path
+    start_ns: int
+    end_ns: int
+    size_bytes: int
+    closed: bool
+    video: Codec | None
+    audio: Codec | None
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentIndex:
+    """Where the parts of a recording file lie, without opening it: enough for a playlist.
+
+    init: offset and size of the initialisation segment (ISO 14496-12 §8.16: ftyp and moov).
+    fragments: in file order; `Fragment.tracks` is empty when the index came from a catalog.
+    """
+
+    init: tuple[int, int]
+    fragments: Sequence[Fragment]
+
+
+class OpenSegment:
+    """A recording file open for reading; a context manager that closes it.
+
+    segment: what was asked for, as it stood when it was opened.
+    file: its structure; of a segment still being written, up to the last fragment that was written whole.
+    Reads go on to work when retention deletes the file meanwhile.
+    """
+
+    def __init__(self, segment: Segment, file: SegmentFile, descriptor: int) -> None:
+        self.segment = segment
+        self.file = file
+        self._descriptor = descriptor
+
+    def fileno(self) -> int:
+        """The file descriptor, for `os.sendfile`, `os.preadv`; belongs to this object."""
+        return self._descriptor
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """At most `size` bytes from `offset`; blocks on the disk, so call it in a thread."""
+        return os.pread(self._descriptor, size, offset)
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            descriptor, self._descriptor = self._descriptor, -1
+            os.close(descriptor)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,74 @@
+"""Volumes are recognised: a missing, exchanged or doubly used disk is noticed."""
+
+from pathlib import Path
+
+import pytest
+from tests.storage.conftest import Start
+from tests.storage.faults import small_disk
+
+from vms.common.clock import ManualClock
+from vms.config import VolumeConfig
+from vms.storage.errors import VolumeUnavailable
+from vms.storage.identity import KnownVolumes, identify
+from vms.storage.layout import IDENTITY_NAME
+from vms.storage.volume import Volume
+
+
+def test_a_volume_keeps_its_identity(tmp_path: Path) -> None:
+    memory = tmp_path / "state" / "volumes.json"
+    first, changed = identify(tmp_path / "volume", KnownVolumes(memory))
+    assert not changed
+    assert identify(tmp_path / "volume", KnownVolumes(memory)) == (first, False)
+
+
+def test_another_disk_at_the_same_path_is_noticed(tmp_path: Path) -> None:
+    memory = tmp_path / "volumes.json"
+    first, _ = identify(tmp_path / "volume", KnownVolumes(memory))
+    (tmp_path / "volume").rename(tmp_path / "old")
+    second, changed = identify(tmp_path / "volume", KnownVolumes(memory))
+    assert changed
+    assert second != first
+
+
+def test_a_disk_that_is_not_mounted_is_not_replaced_by_its_mount_point(tmp_path: Path) -> None:
+    memory = tmp_path / "volumes.json"
+    with small_disk(tmp_path / "disk", 1 << 20) as disk:
+        first, _ = identify(disk, KnownVolumes(memory))
+        assert first
+    with pytest.raises(VolumeUnavailable, match="not mounted"):
+        identify(tmp_path / "disk", KnownVolumes(memory))
+    assert list((tmp_path / "disk").iterdir()) == []
+
+
+def test_a_damaged_identity_file_is_a_typed_error(tmp_path: Path) -> None:
+    identify(tmp_path / "volume", KnownVolumes(None))
+    (tmp_path / "volume" / IDENTITY_NAME).write_text("{}")
+    with pytest.raises(VolumeUnavailable, match="damaged"):
+        identify(tmp_path / "volume", KnownVolumes(None))
+
+
+def test_a_damaged_memory_of_volumes_is_a_typed_error(tmp_path: Path) -> None:
+    (tmp_path / "volumes.json").write_text("[1]")
+    with pytest.raises(VolumeUnavailable, match="damaged"):
+        KnownVolumes(tmp_path / "volumes.json")
+
+
+def test_a_volume_in_use_is_not_used_by_a_second_system(tmp_path: Path, clock: ManualClock) -> None:
+    config = VolumeConfig(path=tmp_path / "volume")
+    first, second = (Volume(config, clock, KnownVolumes(None)) for _ in range(2))
+    first.open()
+    with pytest.raises(VolumeUnavailable, match="another running system"):
+        second.open()
+    first.close()
+    second.open()
+    second.close()
+
+
+async def test_two_paths_to_one_volume_are_one_volume(
+    start: Start, tmp_path: Path, clock: ManualClock
+) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    service = await start(volumes=[VolumeConfig(path=tmp_path / name) for name in ("real", "link")])
+    errors = [keeper.volume.error for keeper in service._keepers]
+    assert sum(error is None for error in errors) == 1
