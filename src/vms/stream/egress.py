@@ -1,0 +1,280 @@
+"""Send one stream to all its viewers: packetise once, walk the viewers in slices, never hold up the loop.
+
+Belongs here: the one sink of a hub that serves every WebRTC viewer, the order in which viewers are served,
+the group of pictures for those who join. Does not: what one viewer gets (vms.stream.viewer).
+"""
+
+import asyncio
+import secrets
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import islice
+
+from vms.common.clock import NS, Clock
+from vms.media import AccessUnit, Codec, Gap, Hub, MediaKind, Track
+from vms.stream.packetizer import TrackPacketizer
+from vms.stream.viewability import viewability
+from vms.stream.viewer import Viewer
+from vms.telemetry.logs import get_logger
+from vms.wire.webrtc.frame import Frame
+from vms.wire.webrtc.peer import CloseReason
+
+log = get_logger(__name__)
+
+SLICE_NS = 500_000
+"""How long one walk over viewers may hold the event loop."""
+MAX_LAG_NS = 1 * NS  # frames that wait longer for their walk are dropped up to the next key picture
+BURST_MAX_FRAMES = 100
+BURST_MAX_BYTES = 1 << 20
+PACE_NS = 5_000_000
+PACE_BYTES = 24_000  # a viewer and PACE_NS: 38 Mb/s, so that a burst of 1 MB takes 0.2 s
+DELAYS_KEPT = 1000
+SENDABLE = frozenset({Codec.H264, Codec.OPUS, Codec.PCMU, Codec.PCMA})
+
+
+class Egress:
+    """One hub's sink for all viewers. It is attached to the hub while somebody watches.
+
+    delays_ns: of the newest frames, how long the last-served viewer waited from push to send.
+    on_changed: called when the stream is no longer what was negotiated with its viewers, or turns into
+        one that WebRTC cannot show; their sessions have to end.
+    """
+
+    def __init__(self, hub: Hub, clock: Clock, on_changed: Callable[["Egress"], None]) -> None:
+        self.hub = hub
+        self.viewers: tuple[Viewer, ...] = ()
+        self.cname = secrets.token_hex(8)
+        self.video_ssrc, self.audio_ssrc = _two_ssrcs()
+        self.frames = 0
+        self.frames_overrun = 0
+        self.delays_ns: deque[int] = deque(maxlen=DELAYS_KEPT)
+        self._clock = clock
+        self._on_changed = on_changed
+        self._packetizers: dict[MediaKind, TrackPacketizer] = {}
+        self._video_index = 0
+        self._video_track = hub.track(MediaKind.VIDEO)
+        self._gop: list[Frame] = []
+        self._gop_bytes = 0
+        self._broken = True  # pictures are missing up to the next key picture
+        self._work: deque[Frame] = deque()
+        self._order: tuple[Viewer, ...] = ()
+        self._served = 0
+        self._first = 0
+        self._walking = False
+        self._pumped: dict[Viewer, int] = {}  # when each may send on, earliest first
+        self._pacer: asyncio.TimerHandle | None = None
+
+    def prepare(self, kind: MediaKind) -> Track | None:
+        """Be ready to send the hub's track of a kind; the track, None when there is none to send."""
+        track = self.hub.track(kind)
+        if track is None or track.codec not in SENDABLE:
+            return None
+        packetizer = self._packetizers.get(kind)
+        if packetizer is not None and not packetizer.fits(track):
+            self._on_changed(self)
+            packetizer = None
+        if packetizer is None:
+            self._packetizers[kind] = TrackPacketizer(track.codec, track.clock_rate)
+        return track
+
+    # Sink
+
+    def push(self, unit: AccessUnit) -> None:
+        now_ns = self._clock.monotonic_ns()
+        video = unit.track.kind is MediaKind.VIDEO
+        packetizer = self._packetizers.get(unit.track.kind)
+        if packetizer is None:
+            return
+        if not packetizer.fits(unit.track):
+            self._on_changed(self)
+            return
+        if video and not self._check(unit):
+            return
+        for frame in packetizer.frames(unit, now_ns):
+            if video:
+                self._remember(frame)
+            self._work.append(frame)
+        self._shed(now_ns)
+        if self._work and not self._walking:
+            self._walking = True
+            self._begin_frame()
+            asyncio.get_running_loop().call_soon(self._walk)
+
+    def gap(self, gap: Gap) -> None:
+        """Viewers keep the last picture until the next key picture."""
+        self._broken = True
+        self._forget_gop()
+
+    # FrameSource
+
+    def add(self, viewer: Viewer) -> None:
+        if not self.viewers:
+            self._attach()
+        self.viewers = (*self.viewers, viewer)
+
+    def remove(self, viewer: Viewer) -> None:
+        self.viewers = tuple(other for other in self.viewers if other is not viewer)
+        self._pumped.pop(viewer, None)
+        if not self.viewers:
+            self._detach()
+
+    def pump(self, viewer: Viewer) -> None:
+        if viewer not in self._pumped:
+            self._pumped[viewer] = 0
+        self._wake()
+
+    def burst(self) -> Sequence[Frame]:
+        return self._gop
+
+    @property
+    def next_video_index(self) -> int:
+        return self._video_index
+
+    @property
+    def units_refused(self) -> int:
+        return sum(packetizer.units_refused for packetizer in self._packetizers.values())
+
+    def close(self) -> None:
+        """Detach from the hub and cancel what is scheduled."""
+        self._detach()
+
+    def _attach(self) -> None:
+        now_ns = self._clock.monotonic_ns()
+        packetizer = self._packetizers[MediaKind.VIDEO]
+        video = [unit for unit in self.hub.gop if packetizer.fits(unit.track)]
+        self._broken = not video
+        if len(video) <= BURST_MAX_FRAMES and sum(len(unit.data) for unit in video) <= BURST_MAX_BYTES:
+            for unit in video:
+                for frame in packetizer.frames(unit, now_ns):
+                    self._remember(frame)
+        self.hub.attach(self)
+
+    def _detach(self) -> None:
+        self.hub.detach(self)
+        self._work.clear()
+        self._forget_gop()
+        if self._pacer is not None:
+            self._pacer.cancel()
+            self._pacer = None
+
+    def _check(self, unit: AccessUnit) -> bool:
+        """Whether a video unit can go on to viewers."""
+        if unit.track is not self._video_track or unit.pts != unit.dts:
+            self._video_track = unit.track
+            if not viewability(self.hub).playable:
+                self._on_changed(self)
+                return False
+        if unit.key:
+            self._broken = False
+        elif unit.discontinuity or self._broken:
+            self._broken = True
+            self._forget_gop()
+            return False
+        return True
+
+    def _remember(self, frame: Frame) -> None:
+        self._video_index = frame.index + len(frame.payloads)
+        if frame.key:
+            self._gop = []
+            self._gop_bytes = 0
+        elif not self._gop:
+            return
+        self._gop.append(frame)
+        self._gop_bytes += frame.octets
+        if len(self._gop) > BURST_MAX_FRAMES or self._gop_bytes > BURST_MAX_BYTES:
+            self._forget_gop()
+
+    def _forget_gop(self) -> None:
+        self._gop = []
+        self._gop_bytes = 0
+
+    def _shed(self, now_ns: int) -> None:
+        """When the walks cannot keep up, drop what waits and go on at the next key picture."""
+        if len(self._work) < 2 or now_ns - self._work[0].pushed_ns < MAX_LAG_NS:
+            return
+        kept = deque(islice(self._work, 1))  # its walk has begun
+        self.frames_overrun += len(self._work) - 1
+        self._work = kept
+        self._broken = True
+        self._forget_gop()
+
+    # the walk
+
+    def _begin_frame(self) -> None:
+        """Serve another viewer first than for the frame before."""
+        viewers = self.viewers
+        first = self._first % len(viewers) if viewers else 0
+        self._first = first + 1
+        self._order = viewers[first:] + viewers[:first]
+        self._served = 0
+
+    def _walk(self) -> None:
+        monotonic_ns = self._clock.monotonic_ns
+        now_ns = monotonic_ns()
+        end_ns = now_ns + SLICE_NS
+        while self._work:
+            frame, order, count = self._work[0], self._order, len(self._order)
+            while self._served < count:
+                if now_ns >= end_ns:
+                    asyncio.get_running_loop().call_soon(self._walk)
+                    return
+                viewer = order[self._served]
+                self._served += 1
+                try:
+                    viewer.deliver(frame, now_ns)
+                except Exception as error:  # noqa: BLE001 - one viewer must never end the walk of the others
+                    self._fail(viewer, error)
+                now_ns = monotonic_ns()
+            if self._work:  # a viewer that ended meanwhile may have detached us
+                self._work.popleft()
+            self.frames += 1
+            if frame.video:
+                self.delays_ns.append(now_ns - frame.pushed_ns)
+            if self._work:
+                self._begin_frame()
+        self._walking = False
+
+    # pacing
+
+    def _wake(self) -> None:
+        """Look at the queues in this turn of the loop."""
+        if self._pacer is not None:
+            self._pacer.cancel()
+        self._pacer = asyncio.get_running_loop().call_later(0, self._pace)
+
+    def _pace(self) -> None:
+        """Send what viewers have queued, a piece each; those with more come again after PACE_NS."""
+        self._pacer = None
+        monotonic_ns = self._clock.monotonic_ns
+        now_ns = monotonic_ns()
+        end_ns = now_ns + SLICE_NS
+        waiting: dict[Viewer, int] = {}
+        for viewer, due_ns in tuple(self._pumped.items()):
+            if due_ns > now_ns or now_ns >= end_ns:
+                waiting[viewer] = due_ns
+            elif self._drain(viewer, now_ns):
+                waiting[viewer] = now_ns + PACE_NS
+                if (port := viewer.blocked_port) is not None:
+                    port.when_writable(self._wake)
+            now_ns = monotonic_ns()
+        self._pumped = {viewer: due_ns for viewer, due_ns in waiting.items() if viewer.viewing}
+        if self._pumped:
+            delay_s = max(0, min(self._pumped.values()) - now_ns) / NS
+            self._pacer = asyncio.get_running_loop().call_later(delay_s, self._pace)
+
+
+    def _drain(self, viewer: Viewer, now_ns: int) -> bool:
+        try:
+            return viewer.drain(PACE_BYTES, now_ns)
+        except Exception as error:  # noqa: BLE001 - as in the walk
+            self._fail(viewer, error)
+            return False
+
+    def _fail(self, viewer: Viewer, error: Exception) -> None:
+        log.error("viewer ended by an internal error", camera=viewer.camera_id, exc_info=error)
+        viewer.peer.close(CloseReason.ERROR)
+
+
+def _two_ssrcs() -> tuple[int, int]:
+    video = secrets.randbits(32) or 1
+    return video, video ^ 0x5A5A5A5A

@@ -1,0 +1,70 @@
+"""A camera, the service that shows it, and viewers."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+from bench._viewer import SinkViewer
+from tests.stream.scripted_stream import CAMERA, Camera, Watcher
+
+from vms.common.clock import SystemClock
+from vms.common.errors import NotFound
+from vms.common.ids import CameraId
+from vms.config import WebRtcConfig
+from vms.media import Hub
+from vms.stream import StreamService
+
+
+@pytest.fixture
+def camera() -> Camera:
+    return Camera()
+
+
+ServiceFactory = Callable[..., StreamService]
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[ServiceFactory]:
+    """``serve(camera, **options)``: a started service that knows one camera; stopped after the test."""
+    started: list[StreamService] = []
+
+    async def start(camera: Camera, **options: object) -> StreamService:
+        def hub(camera_id: CameraId) -> Hub:
+            if camera_id != CAMERA:
+                raise NotFound(camera_id)
+            return camera.hub
+
+        service = StreamService(WebRtcConfig(port=0), hub, SystemClock(), **options)
+        await service.start()
+        started.append(service)
+        return service
+
+    yield start
+    for service in started:
+        await service.stop()
+
+
+@pytest.fixture
+async def watch() -> AsyncIterator[Callable[..., Awaitable[Watcher]]]:
+    """``await watch(service)``: a connected viewer of the service's camera."""
+    watchers: list[Watcher] = []
+
+    async def connect(service: StreamService, host: str = "127.0.0.1", **options: bool) -> Watcher:
+        loop = asyncio.get_running_loop()
+        viewer = SinkViewer(host)
+        answer = await service.offer(CAMERA, viewer.offer(**options))
+        watcher = Watcher(viewer, answer)
+        viewer.on_datagram = watcher.take
+        watchers.append(watcher)
+        before = service.viewers(CAMERA)
+        loop.add_reader(viewer.socket, viewer.readable)
+        viewer.accept(answer.sdp)
+        async with asyncio.timeout(5):
+            while not viewer.connected or service.viewers(CAMERA) == before:
+                await asyncio.sleep(0)
+        return watcher
+
+    yield connect
+    for watcher in watchers:
+        asyncio.get_running_loop().remove_reader(watcher.viewer.socket)
+        watcher.viewer.close()
