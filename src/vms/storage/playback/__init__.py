@@ -1,0 +1,42 @@
+"""Reading recordings again: timeline, HLS, export, snapshots.
+
+    service    what the API asks for, and its limits
+    search     bounded queries of the store; says what is near when nothing is there
+    timeline   spans and gaps out of files and recorded gaps
+    cutlist    which pieces of which files show a range, each moment once
+    hls        a cut list as playlist text
+    export     a cut list as one MP4; samples: its samples; download, files: its bytes
+    snapshot   one picture of a file
+
+Belongs here: everything between recording files and the API. Does not: writing recordings (vms.storage),
+what their bytes mean (vms.format), HTTP (vms.api).
+"""
+
+from vms.storage.playback.errors import (
+    NothingRecorded,
+    PictureUnavailable,
+    RangeInvalid,
+    RangeTooLong,
+    RecordingDamaged,
+    RecordingGone,
+    TooManyExports,
+)
+from vms.storage.playback.export import Export
+from vms.storage.playback.ports import RecordingStore
+from vms.storage.playback.service import Playback
+from vms.storage.playback.timeline import Span, Timeline
+
+__all__ = [
+    "Export",
+    "NothingRecorded",
+    "PictureUnavailable",
+    "Playback",
+    "RangeInvalid",
+    "RangeTooLong",
+    "RecordingDamaged",
+    "RecordingGone",
+    "RecordingStore",
+    "Span",
+    "Timeline",
+    "TooManyExports",
+]

@@ -1,0 +1,67 @@
+"""The recording files behind one download, few of them open at a time.
+
+Files ahead of the reader are opened before they are needed: retention deletes the oldest first, and an
+open file stays readable after its deletion. So a download that runs at least as fast as recording does
+never loses a file, and never holds more than HELD_FILES descriptors.
+"""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from vms.common.errors import NotFound
+from vms.storage.playback.errors import RecordingGone
+from vms.storage.playback.ports import RecordingStore
+from vms.storage.segment import OpenSegment
+
+HELD_FILES = 64
+
+
+class HeldFiles:
+    """Files by their place in `segment_ids`, the order in which they will be read."""
+
+    def __init__(self, store: RecordingStore, segment_ids: Sequence[UUID] = ()) -> None:
+        self.segment_ids = list(segment_ids)
+        self._store = store
+        self._open: dict[int, OpenSegment] = {}
+        self._gone: set[int] = set()
+
+    def add(self, opened: OpenSegment) -> int:
+        """Take over an open file as the last one; its place. Beyond HELD_FILES it is closed for now."""
+        place = len(self.segment_ids)
+        self.segment_ids.append(opened.segment.id)
+        if len(self._open) < HELD_FILES:
+            self._open[place] = opened
+        else:
+            opened.close()
+        return place
+
+    async def get(self, place: int) -> OpenSegment:
+        """The file at `place`, open; those before it are closed, those after it opened.
+
+        Raises RecordingGone when it was deleted, Unavailable when the disk refuses.
+        """
+        for earlier in [other for other in self._open if other < place]:
+            self._open.pop(earlier).close()
+        for later in [other for other in self._open if other >= place + HELD_FILES]:
+            self._open.pop(later).close()  # a new reader began before the last one's place
+        for ahead in range(place, min(place + HELD_FILES, len(self.segment_ids))):
+            if ahead not in self._open and (ahead == place or ahead not in self._gone):
+                await self._reopen(ahead, needed=ahead == place)
+        return self._open[place]
+
+    def close(self) -> None:
+        """Close every file; harmless when done before."""
+        for opened in self._open.values():
+            opened.close()
+        self._open.clear()
+
+    async def _reopen(self, place: int, *, needed: bool) -> None:
+        try:
+            self._open[place] = await self._store.open(self.segment_ids[place])
+        except NotFound as error:
+            self._gone.add(place)
+            if needed:
+                raise RecordingGone(
+                    f"recording {self.segment_ids[place]} was deleted while it was being sent; "
+                    "ask for a range that begins later"
+                ) from error
