@@ -198,3 +198,14 @@ def test_a_stream_that_reorders_without_saying_so_keeps_every_picture_in_its_ord
     assert {unit.track.max_reorder for unit in units[10:]} == {1}
     assert session.hub.tracks[0].max_reorder == 1
     assert session.sink.gaps == []
+
+
+def test_the_timeline_goes_on_over_a_reconnection() -> None:
+    session = Session(VIDEO)
+    session.pictures(session.tracks[0], 0, 25)
+    session.clock.advance(30)
+    again = Feed(session.hub, session.clock)
+    again.add(VIDEO).access_unit(b"\0\0\0\1\x65", 5, True, False, session.clock.monotonic_ns())
+    before, after = session.sink.units[-2:]
+    assert after.discontinuity
+    assert (after.dts - before.dts) / 90_000 == pytest.approx(30, abs=0.1)

@@ -10,9 +10,11 @@ from typing import Protocol
 
 from vms.common.clock import NS, Clock
 from vms.format.errors import FormatError
-from vms.ingest.track_feed import ZERO_S, TrackFeed
+from vms.ingest.track_feed import TrackFeed
 from vms.media import AccessUnit, Gap, GapReason, Hub, MediaKind, Track
 
+BEGIN_NS = NS  # not 0, so that decoding times before the first picture stay positive
+SESSIONS_APART_NS = NS  # likewise, and more than sound and picture of the last session are apart
 ALIGN_NS = NS // 50  # 20 ms: less skew between sound and picture is not noticed (ITU-R BT.1359)
 ALIGN_MAX_NS = 5 * NS  # more is not skew, but a sender report that cannot be right
 STEP_NS = 2 * NS  # our wall clock moving against the monotonic one by more than this was set
@@ -49,7 +51,8 @@ class Feed:
         self.wall_minus_monotonic_ns = clock.wall_ns() - clock.monotonic_ns()
         self._hub = hub
         self._clock = clock
-        self._origin_ns: int | None = None
+        self._origin_ns: int | None = None  # when the first unit arrived
+        self._begin_ns = 0  # where on the timeline that is
         self._offsets_ns: dict[int, int] = {}
 
     def add(self, track: Track) -> TrackFeed:
@@ -77,8 +80,9 @@ class Feed:
             if not video and any(feed.track.kind is MediaKind.VIDEO for feed in self.tracks):
                 return None
             self._origin_ns = arrival_ns
+            self._begin_ns = _continue(self._hub.last_unit, arrival_ns)
             self.announce()
-        return ZERO_S * NS + max(arrival_ns - self._origin_ns, 0)
+        return self._begin_ns + max(arrival_ns - self._origin_ns, 0)
 
     def push(self, unit: AccessUnit) -> None:
         self.pushed += 1
@@ -128,3 +132,14 @@ class Feed:
 
 def _is_known(track: Track) -> bool:
     return track.kind is MediaKind.AUDIO or bool(track.parameter_sets)
+
+
+def _continue(last: AccessUnit | None, arrival_ns: int) -> int:
+    """Where a session's timeline begins: later than the last one's by the time in between.
+
+    A timeline that stepped back at a reconnection would make some players leave pictures out.
+    """
+    if last is None:
+        return BEGIN_NS
+    end_ns = last.dts * NS // last.track.clock_rate
+    return end_ns + max(arrival_ns - last.arrival_ns, SESSIONS_APART_NS)

@@ -14,7 +14,6 @@ from vms.format.errors import FormatError
 from vms.ingest.decode_times import DecodeTimes
 from vms.media import AccessUnit, Gap, GapReason, MediaKind, Track
 
-ZERO_S = 1  # the timeline begins here, so that decoding times before the first picture stay positive
 AHEAD_NS = 3 * NS  # media that runs this far ahead of its arrival comes from a clock that jumped
 BEHIND_NS = 15 * NS  # beyond what a stalled connection explains before the watchdog ends it
 TRUST_NS = 10 * NS  # a camera's wall clock further from ours than this is not used
