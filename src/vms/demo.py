@@ -53,7 +53,12 @@ def _config(urls: list[str], data_dir: Path, port: int) -> Config:
 async def _virtual_cameras(files: tuple[Path, ...], count: int) -> AsyncIterator[list[str]]:
     what = [str(path) for path in files] or ["--pattern"]
     command = ["-m", "vms", "camera", *what, "--count", str(count), "--port", "0"]
-    process = await asyncio.create_subprocess_exec(sys.executable, *command, stdout=asyncio.subprocess.PIPE)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *command,
+        stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,  # Ctrl+C stops the system first, and the cameras after it
+    )
     try:
         yield await asyncio.wait_for(_urls(process, count), START_S)
     except TimeoutError as error:

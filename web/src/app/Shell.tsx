@@ -1,0 +1,68 @@
+/** The frame around every page: header, offline banner, footer with the system's health. */
+import { IconLayoutGrid, IconSettings, IconWifiOff } from "@tabler/icons-react";
+import { useTranslation } from "react-i18next";
+import { Link, NavLink, Outlet } from "react-router";
+
+import { useCameras } from "../api/queries";
+import type { Session } from "../api/types";
+import { HEADER_TOOLS_ID } from "./HeaderTools";
+import { Logo } from "./Logo";
+import { Menu } from "./Menu";
+import classes from "./shell.module.css";
+
+export function Shell({ session }: { session: Session }) {
+  const { t } = useTranslation();
+  const { cameras, offline } = useCameras();
+  const live = cameras.filter((camera) => camera.state === "live").length;
+  const failed = cameras.filter((camera) => camera.state === "failed").length;
+  const unrecorded = cameras.filter((camera) => camera.record === "continuous" && !camera.recording).length;
+  return (
+    <div className={classes.shell}>
+      <header className={classes.header}>
+        <a href="#main" className={classes.skip}>
+          {t("skip")}
+        </a>
+        <Link to="/" className={classes.brand} aria-label={t("home")}>
+          <Logo size={24} />
+          <span className={classes.wide}>VMS</span>
+        </Link>
+        <nav className={classes.nav} aria-label={t("navigation")}>
+          <NavLink to="/" end className={classes.link ?? ""}>
+            <IconLayoutGrid size={18} aria-hidden />
+            {t("nav.live")}
+          </NavLink>
+          <NavLink to="/cameras" end className={classes.link ?? ""}>
+            <IconSettings size={18} aria-hidden />
+            {t("nav.cameras")}
+          </NavLink>
+        </nav>
+        <div id={HEADER_TOOLS_ID} className={classes.tools} />
+        <Menu session={session} />
+      </header>
+      <div role="status" aria-live="assertive">
+        {offline && (
+          <div className={classes.offline}>
+            <IconWifiOff size={18} aria-hidden />
+            {t("offline")}
+          </div>
+        )}
+      </div>
+      <main id="main" className={classes.main} tabIndex={-1}>
+        <Outlet />
+      </main>
+      <footer className={classes.footer}>
+        {!offline && (
+          <>
+            <span className={classes.wide}>{t("health.cameras", { count: cameras.length })}</span>
+            <span>{t("health.live", { count: live })}</span>
+          </>
+        )}
+        {!offline && failed > 0 && <span className={classes.alarm}>{t("health.failed", { count: failed })}</span>}
+        {!offline && unrecorded > 0 && (
+          <span className={classes.alarm}>{t("health.unrecorded", { count: unrecorded })}</span>
+        )}
+        <span data-push>{t("version", { version: session.version })}</span>
+      </footer>
+    </div>
+  );
+}

@@ -1,0 +1,14 @@
+/** Every text of the app, by language and area. */
+import enApp from "./en/app.json";
+import enCameras from "./en/cameras.json";
+import enLive from "./en/live.json";
+import enPlayback from "./en/playback.json";
+import ptApp from "./pt-BR/app.json";
+import ptCameras from "./pt-BR/cameras.json";
+import ptLive from "./pt-BR/live.json";
+import ptPlayback from "./pt-BR/playback.json";
+
+export const catalogs = {
+  en: { app: enApp, live: enLive, playback: enPlayback, cameras: enCameras },
+  "pt-BR": { app: ptApp, live: ptLive, playback: ptPlayback, cameras: ptCameras },
+} as const;

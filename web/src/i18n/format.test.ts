@@ -1,0 +1,43 @@
+import { expect, test } from "vitest";
+
+import { createFormat, regional } from "./format";
+import { nearestLanguage } from "./languages";
+
+const AT = new Date(2026, 10, 23, 14, 3, 22).getTime();
+const en = createFormat("en-GB");
+const pt = createFormat("pt-BR");
+
+test("times use a 24-hour clock in every language, midnight being 00", () => {
+  expect(en.time(AT)).toBe("14:03:22");
+  expect(createFormat("en-US").time(AT)).toBe("14:03:22");
+  expect(pt.minute(new Date(2026, 10, 23, 0, 5).getTime())).toBe("00:05");
+});
+
+test("dates are written as the language writes them", () => {
+  expect(en.date(AT)).toBe("Mon, 23 Nov 2026");
+  expect(pt.dateTime(AT)).toMatch(/^23 de nov\. de 2026, 14:03:22$/);
+});
+
+test("durations show their two largest units", () => {
+  expect(en.duration(80 * 60_000)).toBe("1 hr 20 mins");
+  expect(pt.duration(80 * 60_000)).toBe("1 h 20 min");
+  expect(pt.duration(45_400)).toBe("45 s");
+  expect(pt.duration(0)).toBe("0 s");
+  expect(pt.duration(86_400_000 + 5_000)).toBe("1 dia");
+});
+
+test("quantities scale to a readable unit", () => {
+  expect(en.bytes(24_300_000)).toBe("24 MB");
+  expect(en.bitrate(3_900_000)).toMatch(/^3\.9\s?Mb\/s$/);
+  expect(pt.bitrate(3_900_000)).toMatch(/^3,9\s?Mb\/s$/);
+  expect(pt.speed(0.5)).toBe("0,5×");
+});
+
+test("the browser's region is kept where it is of the app's language", () => {
+  expect(regional("en", ["pt-BR", "en-GB", "en-US"])).toBe("en-GB");
+  expect(regional("pt-BR", ["en-GB"])).toBe("pt-BR");
+});
+
+test("any Portuguese is answered in Brazilian Portuguese, anything else unknown in English", () => {
+  expect(["pt", "pt-PT", "pt-BR", "de", "en-AU"].map(nearestLanguage)).toEqual(["pt-BR", "pt-BR", "pt-BR", "en", "en"]);
+});

@@ -1,0 +1,53 @@
+/** The moving picture of a live stream; what surrounds it is the tile's or the page's. */
+import { type RefObject, useEffect, useRef, useState } from "react";
+
+import classes from "./live.module.css";
+
+interface Props {
+  video: RefObject<HTMLVideoElement | null>;
+  stream: MediaStream | null;
+  muted: boolean;
+  label: string;
+  /** Its pictures are the present; when they no longer are, the last one stays, dimmed. */
+  current: boolean;
+}
+
+export function LiveVideo({ video: ref, stream, muted, label, current }: Props) {
+  useEffect(() => {
+    const element = ref.current;
+    if (!element || element.srcObject === stream) return;
+    element.srcObject = stream;
+    // Refused only for sound without a gesture; muted play is always allowed.
+    if (stream) element.play().catch(() => undefined);
+  }, [ref, stream]);
+
+  // A video whose session has ended turns black, so its last picture is kept aside while it is there.
+  const last = useRef<HTMLCanvasElement>(null);
+  const [kept, setKept] = useState(false);
+  useEffect(() => {
+    const [canvas, element] = [last.current, ref.current];
+    if (current || !canvas || !element || element.videoWidth === 0) return undefined;
+    canvas.width = element.videoWidth;
+    canvas.height = element.videoHeight;
+    canvas.getContext("2d")?.drawImage(element, 0, 0);
+    setKept(true);
+    return () => setKept(false);
+  }, [current, ref]);
+
+  return (
+    <>
+      {/* oxlint-disable-next-line jsx-a11y/media-has-caption -- a live camera has no captions */}
+      <video
+        ref={ref}
+        className={classes.picture}
+        data-testid="live-video"
+        data-dimmed={!current || undefined}
+        aria-label={label}
+        autoPlay
+        playsInline
+        muted={muted}
+      />
+      <canvas ref={last} className={classes.picture} data-dimmed hidden={!kept} aria-hidden />
+    </>
+  );
+}

@@ -1,0 +1,36 @@
+/** A camera's state in a word and a colour; never by colour alone. */
+import { useTranslation } from "react-i18next";
+
+import { useCameras } from "../api/queries";
+import classes from "./live.module.css";
+import type { TileState } from "./tileState";
+
+export function StateBadge({ state }: { state: TileState }) {
+  const { t } = useTranslation("live");
+  return (
+    <span className={classes.badge} data-state={state}>
+      <span className={classes.dot} aria-hidden />
+      {t(`state.${state}`)}
+    </span>
+  );
+}
+
+/** Whether it is being recorded; that it is not, although it should be, is an alarm. */
+export function RecordingMark({ recording }: { recording: boolean }) {
+  const { t } = useTranslation("live");
+  const { offline } = useCameras();
+  if (offline) return null; // nobody knows
+  return (
+    <span className={classes.recording} data-recording={recording} title={t(recording ? "recording" : "notRecording")}>
+      <span className={classes.dot} aria-hidden />
+      {recording ? (
+        <>
+          <span aria-hidden>{t("rec")}</span>
+          <span className={classes.hidden}>{t("recording")}</span>
+        </>
+      ) : (
+        t("notRecording")
+      )}
+    </span>
+  );
+}

@@ -1,0 +1,62 @@
+/** What a tile says: one state from the camera's (API) and the viewer's (WHEP). Pure. */
+import type { Camera } from "../api/types";
+import { isUnsupported, type LiveState, type ProblemCode } from "./machine";
+
+export type TileState = "connecting" | "live" | "failed" | "stopped" | "stalled" | "unsupported";
+
+type ViewerCode = Exclude<ProblemCode, "b_frames" | "codec">;
+
+export type TileCause =
+  | { from: "camera"; code: string | null; text: string | null }
+  | { from: "viewer"; code: ViewerCode; text: string | null }
+  | { from: "webrtc"; code: "b_frames" | "codec" };
+
+export interface TileStatus {
+  state: TileState;
+  cause: TileCause | null;
+}
+
+/** Connecting without a word beyond this many attempts would hide that something is wrong. */
+const SILENT_ATTEMPTS = 1;
+
+function viewerCause(live: LiveState): TileCause | null {
+  const { problem } = live;
+  if (problem === null) return null;
+  const { code } = problem;
+  if (code === "b_frames" || code === "codec") return { from: "webrtc", code };
+  return { from: "viewer", code, text: problem.detail ?? null };
+}
+
+function viewerStatus(live: LiveState): TileStatus {
+  switch (live.phase) {
+    case "live":
+      return { state: "live", cause: null };
+    case "stalled":
+      return { state: "stalled", cause: { from: "viewer", code: "frozen", text: null } };
+    case "waiting":
+      return {
+        state: live.problem && isUnsupported(live.problem) ? "unsupported" : "failed",
+        cause: viewerCause(live),
+      };
+    case "connecting":
+    case "idle":
+      return { state: "connecting", cause: live.attempt > SILENT_ATTEMPTS ? viewerCause(live) : null };
+  }
+}
+
+export function tileStatus(camera: Camera, live: LiveState): TileStatus {
+  const cause: TileCause = { from: "camera", code: camera.reason_code, text: camera.reason };
+  switch (camera.state) {
+    case "stopped":
+    case "failed":
+      return { state: camera.state, cause: camera.reason === null ? null : cause };
+    case "connecting":
+      // It tries again after a failure: the alarm stays until pictures come.
+      return camera.reason === null ? { state: "connecting", cause: null } : { state: "failed", cause };
+    case "live": {
+      const { playable, reason } = camera.webrtc;
+      if (playable || reason === null) return viewerStatus(live);
+      return { state: "unsupported", cause: { from: "webrtc", code: reason } };
+    }
+  }
+}

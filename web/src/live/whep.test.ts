@@ -1,0 +1,133 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+
+import { ApiError, Unreachable } from "../api/client";
+import { problemOf, WhepSession, withReferenceTime } from "./whep";
+
+const OFFER = "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:1\r\n";
+const HERE = "https://vms.example/api/v1/cameras/porch/whep";
+
+class FakePeer {
+  static made: FakePeer[] = [];
+  connectionState = "new";
+  localDescription: { sdp: string } | null = null;
+  remote: string | null = null;
+  kinds: string[] = [];
+  closed = false;
+  ontrack = null;
+  onconnectionstatechange: (() => void) | null = null;
+
+  constructor() {
+    FakePeer.made.push(this);
+  }
+  addTransceiver(kind: string) {
+    this.kinds.push(kind);
+  }
+  async createOffer() {
+    return { type: "offer", sdp: OFFER };
+  }
+  async setLocalDescription(description: { sdp: string }) {
+    this.localDescription = description;
+  }
+  async setRemoteDescription({ sdp }: { sdp: string }) {
+    this.remote = sdp;
+  }
+  getTransceivers() {
+    return [];
+  }
+  close() {
+    this.closed = true;
+  }
+}
+
+function answer(): Response {
+  const response = new Response("v=0 answer", { status: 201, headers: { location: "whep/abc" } });
+  Object.defineProperty(response, "url", { value: HERE });
+  return response;
+}
+
+const fetchMock = vi.fn<typeof fetch>();
+const events = { onStream: vi.fn<() => void>(), onFailed: vi.fn<(problem: unknown) => void>() };
+
+beforeEach(() => {
+  FakePeer.made = [];
+  vi.stubGlobal("RTCPeerConnection", FakePeer);
+  vi.stubGlobal("MediaStream", EventTarget);
+  vi.stubGlobal("fetch", fetchMock);
+});
+afterEach(() => {
+  vi.unstubAllGlobals();
+  vi.resetAllMocks();
+});
+
+test("offers video and audio, takes the answer, and deletes the session when it is closed", async () => {
+  fetchMock.mockResolvedValueOnce(answer()).mockResolvedValueOnce(new Response(null, { status: 204 }));
+  const session = new WhepSession(HERE, events);
+  await session.open();
+  const [peer] = FakePeer.made;
+  expect(peer?.kinds).toEqual(["video", "audio"]);
+  expect(peer?.remote).toBe("v=0 answer");
+  expect(fetchMock.mock.calls[0]?.[1]).toMatchObject({
+    method: "POST",
+    headers: { "content-type": "application/sdp" },
+  });
+  session.close();
+  session.close();
+  await vi.waitFor(() => expect(peer?.closed).toBe(true));
+  expect(fetchMock).toHaveBeenCalledTimes(2);
+  expect(fetchMock).toHaveBeenLastCalledWith(
+    "https://vms.example/api/v1/cameras/porch/whep/abc",
+    expect.objectContaining({ method: "DELETE", keepalive: true }),
+  );
+});
+
+test("closed while the answer is on its way, it still deletes the session", async () => {
+  let arrive: (response: Response) => void = () => undefined;
+  fetchMock.mockImplementation((_, init) =>
+    init?.method === "POST"
+      ? new Promise((resolve) => (arrive = resolve))
+      : Promise.resolve(new Response(null, { status: 204 })),
+  );
+  const session = new WhepSession(HERE, events);
+  const opened = session.open();
+  await vi.waitFor(() => expect(fetchMock).toHaveBeenCalled());
+  session.close();
+  arrive(answer());
+  await opened;
+  expect(fetchMock).toHaveBeenLastCalledWith(expect.stringContaining("/whep/abc"), expect.objectContaining({ method: "DELETE" }));
+  expect(FakePeer.made[0]?.remote).toBeNull();
+  expect(events.onFailed).not.toHaveBeenCalled();
+});
+
+test("tells why it was refused", async () => {
+  const body = JSON.stringify({ title: "Conflict", detail: "the stream has B-frames", reason: "b_frames" });
+  fetchMock.mockResolvedValueOnce(
+    new Response(body, { status: 409, headers: { "content-type": "application/problem+json" } }),
+  );
+  await new WhepSession(HERE, events).open();
+  expect(events.onFailed).toHaveBeenCalledWith({ code: "b_frames" });
+});
+
+test("a media path that breaks is a failure; one that is closed here is none", async () => {
+  fetchMock.mockResolvedValue(answer());
+  const session = new WhepSession(HERE, events);
+  await session.open();
+  const [peer] = FakePeer.made;
+  if (peer) peer.connectionState = "failed";
+  peer?.onconnectionstatechange?.();
+  expect(events.onFailed).toHaveBeenCalledExactlyOnceWith({ code: "media" });
+  session.close();
+  peer?.onconnectionstatechange?.();
+  expect(events.onFailed).toHaveBeenCalledTimes(1);
+});
+
+test("asks for reference times in the video section alone", () => {
+  const [, audio, video] = withReferenceTime(OFFER).split("m=");
+  expect(audio).not.toContain("rrtr");
+  expect(video).toContain("a=rtcp-fb:* rrtr\r\n");
+});
+
+test("an error without an answer is the network's", () => {
+  expect(problemOf(new Unreachable("gone"))).toEqual({ code: "network" });
+  expect(problemOf(new ApiError(503, { detail: "no room" }))).toEqual({ code: "refused", detail: "no room" });
+  expect(problemOf(new ApiError(409, { reason: "not_live" }))).toEqual({ code: "not_live" });
+});

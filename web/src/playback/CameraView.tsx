@@ -1,0 +1,94 @@
+/** Live and playback of one camera in one place, with its timeline. */
+import { useRef } from "react";
+import { useTranslation } from "react-i18next";
+import { useNavigate } from "react-router";
+
+import type { Camera } from "../api/types";
+import { toggleFullscreen } from "../app/fullscreen";
+import { useTitle } from "../app/useTitle";
+import { tileStatus } from "../live/tileState";
+import { useLatency } from "../live/useLatency";
+import { useLive } from "../live/useLive";
+import { Timeline } from "../timeline/Timeline";
+import { TimelineToolbar } from "../timeline/TimelineToolbar";
+import { CameraFacts } from "./CameraFacts";
+import { CameraHeader } from "./CameraHeader";
+import { PlayerArea } from "./PlayerArea";
+import classes from "./playback.module.css";
+import { SelectionPanel } from "./SelectionPanel";
+import { TransportBar } from "./TransportBar";
+import { useCamera } from "./useCamera";
+import { usePlayerKeys } from "./usePlayerKeys";
+
+interface Props {
+  camera: Camera;
+  cameras: Camera[];
+}
+
+export function CameraView({ camera, cameras }: Props) {
+  const { t } = useTranslation("playback");
+  useTitle(camera.name);
+  const navigate = useNavigate();
+  const stage = useRef<HTMLDivElement>(null);
+  const video = useRef<HTMLVideoElement>(null);
+  const host = useRef<HTMLDivElement>(null);
+  const model = useCamera(camera, host);
+  const { playback, controls, recordings, selection } = model;
+  const live = useLive(camera, !playback.active);
+  const status = tileStatus(camera, live.state);
+  const latencyMs = useLatency(video, !playback.active && status.state === "live");
+  const fullscreen = () => toggleFullscreen(stage.current);
+  usePlayerKeys(model, camera, fullscreen);
+
+  const goTo = (offset: number) => {
+    const other = cameras.at((cameras.indexOf(camera) + offset) % cameras.length);
+    if (other) void navigate(`/cameras/${other.id}`);
+  };
+
+  return (
+    <div className={classes.page}>
+      <CameraHeader camera={camera} state={playback.active ? camera.state : status.state} onOther={cameras.length > 1 ? goTo : null} />
+      <div className={classes.player}>
+        <PlayerArea
+          stage={stage}
+          host={host}
+          video={video}
+          camera={camera}
+          live={live}
+          status={status}
+          playback={playback}
+          muted={model.muted}
+          onLive={controls.backToLive}
+        />
+        <TransportBar camera={camera} model={model} onFullscreen={fullscreen} />
+      </div>
+      <aside className={classes.aside}>
+        <SelectionPanel
+          camera={camera}
+          recordings={recordings}
+          selection={selection}
+          onSelect={controls.select}
+          playheadMs={model.playheadMs}
+          nowMs={model.nowMs}
+        />
+        <CameraFacts camera={camera} live={live} latencyMs={latencyMs} watching={!playback.active} />
+      </aside>
+      <section className={classes.timeline} aria-label={t("timeline.label")}>
+        <TimelineToolbar cameraId={camera.id} model={model} />
+        <Timeline
+          cameraId={camera.id}
+          recordings={recordings}
+          view={model.view}
+          changeView={model.changeView}
+          nowMs={model.nowMs}
+          playheadMs={model.playheadMs}
+          live={!playback.active}
+          selection={selection}
+          onSelect={controls.select}
+          onSeek={controls.playFrom}
+          onLive={controls.backToLive}
+        />
+      </section>
+    </div>
+  );
+}

@@ -1,0 +1,127 @@
+/** Choose a range exactly, see what it holds, download it. */
+import { Alert, Button, Group, Paper, Stack, Text, Title } from "@mantine/core";
+import { IconDownload, IconScissors } from "@tabler/icons-react";
+import { useTranslation } from "react-i18next";
+
+import { url } from "../api/client";
+import type { Recordings, Span } from "../api/recordings";
+import type { Camera } from "../api/types";
+import { useFormat } from "../i18n/format";
+import { InstantInput } from "./InstantInput";
+import { contentOf, suggestion } from "./selection";
+
+/** Shorter holes are the rounding of frame durations, not something missing. */
+const WORTH_SAYING_MS = 1_000;
+
+interface Props {
+  camera: Camera;
+  recordings: Recordings;
+  selection: Span | null;
+  onSelect: (span: Span | null) => void;
+  playheadMs: number;
+  nowMs: number;
+}
+
+export function SelectionPanel({ camera, recordings, selection, onSelect, playheadMs, nowMs }: Props) {
+  const { t } = useTranslation("playback");
+  const offered = suggestion(playheadMs, nowMs);
+  return (
+    <Paper withBorder p="sm" component="section" aria-label={t("selection.title")}>
+      <Stack gap="xs">
+        <Title order={2} size="h6">
+          {t("selection.title")}
+        </Title>
+        {selection ? (
+          <Chosen camera={camera} recordings={recordings} range={selection} onSelect={onSelect} nowMs={nowMs} />
+        ) : (
+          <Text size="sm" c="dimmed">
+            {t("selection.help")}
+          </Text>
+        )}
+        <Group gap="xs" grow preventGrowOverflow={false}>
+          <Download camera={camera} recordings={recordings} range={selection ?? offered} chosen={selection !== null} />
+          {selection ? (
+            <Button variant="subtle" color="gray" onClick={() => onSelect(null)}>
+              {t("selection.clear")}
+            </Button>
+          ) : (
+            <Button
+              variant="default"
+              data-testid="export-select"
+              leftSection={<IconScissors size={16} />}
+              onClick={() => onSelect(offered)}
+            >
+              {t("selection.begin")}
+            </Button>
+          )}
+        </Group>
+      </Stack>
+    </Paper>
+  );
+}
+
+interface RangeProps {
+  camera: Camera;
+  recordings: Recordings;
+  range: Span;
+}
+
+function Download({ camera, recordings, range, chosen }: RangeProps & { chosen: boolean }) {
+  const { t } = useTranslation("playback");
+  const format = useFormat();
+  const { startMs, endMs } = range;
+  const impossible = endMs <= startMs || contentOf(range, recordings).recordedMs === 0;
+  return (
+    <Button
+      component="a"
+      href={url.exportMp4(camera.id, startMs, Math.max(endMs, startMs + 1))}
+      download={`${camera.id}-${new Date(startMs).toISOString().replaceAll(":", "-")}.mp4`}
+      data-testid="export-download"
+      mod={{ disabled: impossible }}
+      aria-disabled={impossible}
+      onClick={(event) => {
+        if (impossible) event.preventDefault();
+      }}
+      leftSection={<IconDownload size={16} />}
+    >
+      {chosen ? t("selection.download") : t("selection.downloadShort", { duration: format.duration(endMs - startMs) })}
+    </Button>
+  );
+}
+
+type ChosenProps = RangeProps & { onSelect: (span: Span) => void; nowMs: number };
+
+function Chosen({ recordings, range, onSelect, nowMs }: ChosenProps) {
+  const { t } = useTranslation("playback");
+  const format = useFormat();
+  const { startMs, endMs } = range;
+  const content = contentOf(range, recordings);
+  const invalid = endMs <= startMs;
+  const empty = content.recordedMs === 0;
+  return (
+    <>
+      <InstantInput label={t("selection.start")} value={startMs} maxMs={nowMs} onChange={(ms) => onSelect({ startMs: ms, endMs })} />
+      <InstantInput label={t("selection.end")} value={endMs} maxMs={nowMs} onChange={(ms) => onSelect({ startMs, endMs: ms })} />
+      {invalid ? (
+        <Alert color="red" p="xs">
+          {t("selection.reversed")}
+        </Alert>
+      ) : (
+        <Text size="sm">
+          {t("selection.length", { duration: format.duration(endMs - startMs) })}
+          {content.bytes > 0 && ` · ${t("selection.size", { size: format.bytes(content.bytes) })}`}
+        </Text>
+      )}
+      {!invalid && empty && (
+        <Alert color="red" p="xs">
+          {t("selection.empty")}
+        </Alert>
+      )}
+      {!invalid && !empty && content.missingMs >= WORTH_SAYING_MS && (
+        <Alert color="yellow" p="xs">
+          {t("selection.missing", { duration: format.duration(content.missingMs) })}
+        </Alert>
+      )}
+    </>
+  );
+}
