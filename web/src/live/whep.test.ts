@@ -31,9 +31,6 @@ class FakePeer {
   async setRemoteDescription({ sdp }: { sdp: string }) {
     this.remote = sdp;
   }
-  getTransceivers() {
-    return [];
-  }
   close() {
     this.closed = true;
   }

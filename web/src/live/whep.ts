@@ -119,8 +119,6 @@ export class WhepSession {
   close(): void {
     if (this.closed) return;
     this.closed = true;
-    // Nothing that still arrives is of interest, and a stream that is not shown need not be decoded.
-    for (const { receiver } of this.peer.getTransceivers()) receiver.track.stop();
     void this.end().finally(() => this.peer.close());
   }
 
