@@ -161,7 +161,9 @@ def _ffmpeg(urls: list[str], folder: Path, seconds: float) -> Side:
             process.wait()
 
 
-def _measure(pids: list[int], folder: Path, cameras: int, seconds: float) -> tuple[float, float, float, float]:
+def _measure(
+    pids: list[int], folder: Path, cameras: int, seconds: float
+) -> tuple[float, float, float, float]:
     """(CPU seconds per camera-second, peak PSS in MiB, peak RSS in MiB, recorded bytes over sent bytes)."""
     before, bytes_before, began = usage(pids), _recorded(folder), time.monotonic()
     peak_pss = peak_rss = 0

@@ -6,6 +6,7 @@ to `System._apply`, which tells ingest what to pull and storage what to record.
 
 import asyncio
 import gc
+import resource
 import signal
 from contextlib import AsyncExitStack
 
@@ -105,21 +106,29 @@ class System:
 
 async def serve(config: Config) -> None:
     """Run the system until SIGTERM or SIGINT."""
+    stopped = stop_signal()
+    allow_many_files()
     system = System(config)
     await system.start()
     log.info("ready", url=system.url, cameras=len(config.cameras))
     try:
-        await until_stopped()
+        await stopped.wait()
         log.info("stopping; closing the recordings")
     finally:
         await system.stop()
     log.info("stopped")
 
 
-async def until_stopped() -> None:
-    """Return at the first SIGTERM or SIGINT."""
+def stop_signal() -> asyncio.Event:
+    """What is set by SIGTERM and SIGINT; ask for it before starting, or a signal meanwhile ends the process."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    await stopped.wait()
+    return stopped
+
+
+def allow_many_files() -> None:
+    """Raise the limit on open files as far as allowed: the usual 1024 is meant for programs that use select."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import typer
 import uvloop
 from rich.console import Console
+from rich.markup import escape
 
 from vms import __version__
 from vms.common.errors import VmsError
@@ -20,8 +21,13 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,  # locals may hold credentials
     rich_markup_mode="rich",
+    epilog="Examples:\n\n  vms demo\n\n  vms serve --config vms.yaml",
 )
-config_app = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
+config_app = typer.Typer(
+    help="Look at the configuration.",
+    no_args_is_help=True,
+    epilog="Examples:\n\n  vms config check vms.yaml\n\n  vms config schema > vms.schema.json",
+)
 app.add_typer(config_app, name="config")
 
 ConfigOption = Annotated[
@@ -39,7 +45,7 @@ def main() -> None:
     try:
         app()
     except VmsError as error:
-        Console(stderr=True).print(f"[bold red]vms:[/] {error}", highlight=False, soft_wrap=True)
+        Console(stderr=True).print(f"[bold red]vms:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(1)
 
 

@@ -4,7 +4,8 @@ Unknown keys are refused; every error names the path of its line and says what i
 hands each service its own section.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Hashable, Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -19,10 +20,15 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 
 from vms.common.camera import Camera
 from vms.common.errors import InvalidInput
-from vms.common.quantities import DurationSeconds, SizeBytes
+from vms.common.ids import CAMERA_ID_PATTERN
+from vms.common.quantities import DurationSeconds, SizeBytes, between, format_size
+
+QUOTA_MIN_BYTES = 16 << 20
+_BOOLEAN = "tag:yaml.org,2002:bool"
 
 
 class ConfigError(InvalidInput):
@@ -56,6 +62,13 @@ class HttpConfig(Section):
         SecretStr | None,
         Field(min_length=16, description="guards every route and media path; at least 16 characters"),
     ] = None
+
+    @field_validator("token")
+    @classmethod
+    def _can_be_a_header(cls, token: SecretStr | None) -> SecretStr | None:
+        if token is not None and not re.fullmatch("[!-~]*", token.get_secret_value()):
+            raise ValueError("must be letters, digits and signs of ASCII, without spaces (RFC 6750)")
+        return token
 
     @model_validator(mode="after")
     def _refuse_an_open_door(self) -> Self:
@@ -93,7 +106,7 @@ class VolumeConfig(Section):
 
     path: Annotated[Path, Field(description="made when it does not exist")]
     quota: Annotated[
-        SizeBytes, Field(ge=16 << 20, description="oldest recordings go first when it is reached")
+        SizeBytes, Field(ge=QUOTA_MIN_BYTES, description="oldest recordings go first when it is reached")
     ] = 50 << 30
 
 
@@ -103,9 +116,9 @@ class StorageConfig(Section):
     volumes: Annotated[
         tuple[VolumeConfig, ...], Field(description="default: one of 50GiB in data_dir/recordings")
     ] = ()
-    segment: Annotated[DurationSeconds, Field(ge=2, le=3600, description="length of one recording file")] = (
-        300.0
-    )
+    segment: Annotated[
+        DurationSeconds, between(2, 3600), Field(description="length of one recording file: 2s to 1h")
+    ] = 300.0
 
 
 class Config(Section):
@@ -145,11 +158,12 @@ def load_config(path: Path | None, data_dir: Path | None = None) -> Config:
     tree: Any = {}
     if path is not None:
         try:
-            tree = yaml.safe_load(path.read_text()) or {}
+            tree = yaml.load(path.read_text(), _Loader)  # noqa: S506 - a SafeLoader
         except OSError as error:
             raise ConfigError(f"{path}: {error.strerror}; name an existing file with --config") from error
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path}: is no YAML: {_yaml_problem(error)}") from error
+        tree = {} if tree is None else tree
         if not isinstance(tree, Mapping):
             raise ConfigError(
                 f"{path}: must hold keys such as http: and cameras:, not a {type(tree).__name__}"
@@ -172,14 +186,41 @@ def _explain(error: ValidationError) -> list[str]:
     lines = []
     for problem in error.errors(include_url=False, include_input=False):
         path = ".".join(str(part) for part in problem["loc"]) or "file"
-        message = problem["msg"].removeprefix("Value error, ")
-        if problem["type"] == "extra_forbidden":
-            message = f"is not a known key; allowed here: {', '.join(_allowed(problem['loc']))}"
-        lines.append(f"{path}: {message}")
+        lines.append(f"{path}: {_message(problem)}")
     return lines
 
 
+def _message(problem: ErrorDetails) -> str:
+    """What is allowed, in the words of the file and not in those of pydantic."""
+    loc, context = problem["loc"], problem.get("ctx", {})
+    match problem["type"]:
+        case "extra_forbidden" | "invalid_key":
+            return f"is not a known key; allowed here: {', '.join(_allowed(loc[:-1]))}"
+        case "model_type" | "model_attributes_type":
+            return f"must hold keys; allowed here: {', '.join(_allowed(loc))}"
+        case "tuple_type":
+            return "must be a list; write [] for none"
+        case "missing":
+            return "is missing"
+        case "string_type":
+            return "must be text; put it in quotes"
+        case "path_type":
+            return "must be a path, such as ./vms-data"
+        case "too_short":
+            return f"must have at least {context['min_length']} characters"
+        case "string_pattern_mismatch" if context["pattern"] == CAMERA_ID_PATTERN:
+            return "must be 1 to 63 of a-z, 0-9 and -, not - at the ends"
+        case "greater_than_equal" | "less_than_equal" | "int_parsing" | "int_type" | "int_from_float" if (
+            loc[-1] == "port"
+        ):
+            return "must be a whole number from 0 to 65535"
+        case "greater_than_equal" if loc[-1] == "quota":
+            return f"must be at least {format_size(QUOTA_MIN_BYTES)}"
+    return problem["msg"].removeprefix("Value error, ")
+
+
 def _allowed(loc: tuple[int | str, ...]) -> list[str]:
+    """The keys that the section at `loc` may hold."""
     model: type[BaseModel] = Config
     models: dict[str, type[BaseModel]] = {
         "http": HttpConfig,
@@ -188,9 +229,32 @@ def _allowed(loc: tuple[int | str, ...]) -> list[str]:
         "volumes": VolumeConfig,
         "cameras": Camera,
     }
-    for part in loc[:-1]:
+    for part in loc:
         model = models.get(str(part), model)
     return list(model.model_fields)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as people expect it: no key twice in one place, and `record: off` is text, as in YAML 1.2."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - how PyYAML's classes are told
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != _BOOLEAN]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key.value} stands here for the second time", key.start_mark
+                )
+            if isinstance(key, yaml.ScalarNode):
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(_BOOLEAN, re.compile("true|false", re.IGNORECASE), list("tTfF"))
 
 
 def _yaml_problem(error: Exception) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from vms.app import System, until_stopped
+from vms.app import System, allow_many_files, stop_signal
 from vms.common.errors import Unavailable
 from vms.config import Config, parse_config
 
@@ -20,6 +20,8 @@ START_S = 30.0
 async def run_demo(files: tuple[Path, ...], *, cameras: int, data_dir: Path, port: int) -> None:
     """Start cameras and system, print where to look, run until SIGINT or SIGTERM."""
     console = Console()
+    stopped = stop_signal()
+    allow_many_files()
     console.print(f"starting {cameras} virtual cameras …")
     async with _virtual_cameras(files, cameras) as urls:
         system = System(_config(urls, data_dir, port))
@@ -27,7 +29,7 @@ async def run_demo(files: tuple[Path, ...], *, cameras: int, data_dir: Path, por
         try:
             console.print(f"recording into [bold]{data_dir}[/]")
             console.print(f"open [bold cyan]{system.url}[/] in a browser; stop with Ctrl+C")
-            await until_stopped()
+            await stopped.wait()
         finally:
             console.print("closing the recordings …")
             await system.stop()

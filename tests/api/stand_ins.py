@@ -67,9 +67,13 @@ class Streams:
 class Recorder:
     def __init__(self) -> None:
         self.cameras: set[str] = set()
+        self.errors: dict[str, str] = {}
 
     def recording(self, camera_id: CameraId) -> bool:
         return camera_id in self.cameras
+
+    def recording_error(self, camera_id: CameraId) -> str | None:
+        return self.errors.get(camera_id)
 
 
 class Bytes:
@@ -142,10 +146,16 @@ class Player:
         return self.footage
 
     async def playlist(
-        self, camera_id: CameraId, start_ns: int, end_ns: int, *, segment_url: Callable[[UUID], str]
+        self,
+        camera_id: CameraId,
+        start_ns: int,
+        end_ns: int,
+        *,
+        segment_url: Callable[[UUID], str],
+        init_url: Callable[[UUID], str],
     ) -> str:
         self.asked.append((camera_id, start_ns, end_ns))
-        return f"#EXTM3U\n{segment_url(SEGMENT_ID)}\n"
+        return f"#EXTM3U\n{segment_url(SEGMENT_ID)}\n{init_url(SEGMENT_ID)}\n"
 
     async def export(self, camera_id: CameraId, start_ns: int, end_ns: int) -> Bytes:
         self.asked.append((camera_id, start_ns, end_ns))
@@ -160,6 +170,11 @@ class Player:
         if (camera_id, segment_id) != ("porch", SEGMENT_ID):
             raise NotFound("no such recording")
         return self.source
+
+    async def init_segment(self, camera_id: CameraId, segment_id: UUID) -> bytes:
+        if (camera_id, segment_id) != ("porch", SEGMENT_ID):
+            raise NotFound("no such recording")
+        return b"an init segment"
 
 
 @dataclass(frozen=True)

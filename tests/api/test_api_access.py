@@ -1,6 +1,7 @@
 """Who is let in: the token, sessions, other sites' pages, names that are not ours."""
 
 import re
+import time
 from collections.abc import Iterator
 
 import httpx
@@ -10,7 +11,8 @@ from tests.api.stand_ins import OFFER, SEGMENT_ID, TOKEN, Backend
 
 from vms.api.application import WEB_APP_PATH, ApiSettings, create_app
 from vms.api.auth import COOKIE_NAME, SESSION_S
-from vms.api.failure_limit import BURST, REFILL_S
+from vms.api.failure_limit import BURST, REFILL_S, FailureLimit
+from vms.common.clock import ManualClock
 
 SESSION = "/api/v1/session"
 CAMERAS = "/api/v1/cameras"
@@ -29,6 +31,7 @@ MEDIA = [
     (f"{CAMERAS}/porch/playback.m3u8", RANGE),
     (f"{CAMERAS}/porch/export.mp4", RANGE),
     (f"{CAMERAS}/porch/segments/{SEGMENT_ID}.mp4", {}),
+    (f"{CAMERAS}/porch/segments/{SEGMENT_ID}/init.mp4", {}),
     (f"{CAMERAS}/porch/snapshot.jpg", {"at": "2023-11-14T22:13:00Z"}),
     (f"{CAMERAS}/porch/recordings", RANGE),
 ]
@@ -78,6 +81,41 @@ async def test_every_route_but_the_listed_ones_is_denied_without_the_token(backe
 async def test_paths_without_a_route_are_denied_too(backend: Backend, path: str) -> None:
     async with backend.client(TOKEN) as client:
         assert (await client.get(httpx.URL("http://localhost", raw_path=path.encode()))).status_code == 401
+
+
+@pytest.mark.parametrize("tail", ["%0a", "%0d", "%00", "%7f", "/%0a"])
+async def test_no_path_with_a_control_character_reaches_a_route(backend: Backend, tail: str) -> None:
+    """Routers match patterns that end in $, which stands before a newline too."""
+    paths = {path for _, path in routes(backend) if "{" not in path}
+    assert "/metrics" in paths
+    async with backend.client(TOKEN) as client:
+        for path in sorted(paths):
+            answer = await client.get(httpx.URL("http://localhost", raw_path=f"{path}{tail}".encode()))
+            assert answer.status_code == 404, path
+            assert "vms_" not in answer.text
+
+
+async def test_a_cookie_made_to_be_slow_is_read_at_once(backend: Backend) -> None:
+    hostile = {"Cookie": COOKIE_NAME + '="' + '\\"' * 15_000}
+    async with backend.client(TOKEN) as client:
+        began_s = time.monotonic()
+        answer = await client.get(SESSION, headers=hostile)
+    assert answer.json()["authenticated"] is False
+    assert time.monotonic() - began_s < 0.5  # http.cookies took seconds
+
+
+async def test_requests_with_a_session_are_counted_under_their_route(backend: Backend) -> None:
+    async with backend.client(TOKEN) as client:
+        await client.post(SESSION, json={"token": TOKEN})
+        await client.get(
+            CAMERAS, headers={"Cookie": f"theme=dark; {COOKIE_NAME}={client.cookies[COOKIE_NAME]}"}
+        )
+        metrics = (await client.get("/metrics")).text
+    assert f'vms_http_requests_total{{method="GET",route="{CAMERAS}",status="2xx"}} 1.0' in metrics
+
+
+def test_settings_do_not_show_the_token() -> None:
+    assert TOKEN not in repr(ApiSettings(TOKEN, b"s" * 32))
 
 
 async def test_the_open_paths_answer_and_say_nothing_of_cameras(backend: Backend) -> None:
@@ -208,12 +246,21 @@ async def test_wrong_tokens_are_counted_and_slowed_down(backend: Backend) -> Non
         assert f"vms_http_login_failures_total {float(BURST)}" in metrics.text
 
 
+def test_an_ipv6_client_is_slowed_down_whichever_of_its_addresses_it_takes() -> None:
+    limit = FailureLimit(ManualClock())
+    for number in range(BURST):
+        limit.failed(f"2001:db8:0:1::{number:x}")
+    assert limit.wait_s("2001:db8:0:1:ffff::1") > 0
+    assert limit.wait_s("2001:db8:0:2::1") == limit.wait_s("192.0.2.1") == limit.wait_s("") == 0
+
+
 @pytest.mark.parametrize(
     "headers",
     [
         {"Origin": "https://evil.example"},
         {"Origin": "http://localhost:9999"},
         {"Origin": "null"},
+        {"Origin": "http://["},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
     ],
@@ -242,6 +289,8 @@ async def test_our_own_page_may_change_things(client: httpx.AsyncClient) -> None
         ("LOCALHOST:8080", True),
         ("127.0.0.1:1", True),
         ("[::1]:8080", True),
+        ("127.0.0.2:8080", True),
+        ("127.evil.example", False),
         ("evil.example", False),
         ("evil.example:8080", False),
         ("127.0.0.1.evil.example", False),

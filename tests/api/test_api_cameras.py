@@ -40,9 +40,20 @@ async def test_a_live_camera_is_shown_with_its_configuration_and_state(
         "audio": "aac",
         "last_frame_at": "2023-11-14T22:13:20.000Z",
         "recording": True,
+        "recording_error": None,
         "viewers": 0,
         "webrtc": {"playable": True, "reason": None, "detail": ""},
     }
+
+
+async def test_a_camera_that_cannot_be_recorded_says_why(backend: Backend, client: httpx.AsyncClient) -> None:
+    backend.recorder.errors["porch"] = "/recordings: the disk is full"
+    for camera in (
+        (await client.get(f"{CAMERAS}/porch")).json(),
+        (await client.get(CAMERAS)).json()["cameras"][1],
+    ):
+        assert (camera["state"], camera["recording"]) == ("live", False)
+        assert camera["recording_error"] == "/recordings: the disk is full"
 
 
 async def test_the_list_has_every_camera_by_id(client: httpx.AsyncClient) -> None:
@@ -109,7 +120,12 @@ async def test_an_id_that_exists_is_a_conflict(client: httpx.AsyncClient) -> Non
         ({"source": f"http://u:{PASSWORD}@h/"}, "body.source", "must begin with rtsp://"),
         ({"source": f"rtsp://u:{PASSWORD}@"}, "body.source", "names no host"),
         ({"source": [PASSWORD]}, "body.source", "must be text"),
+        ({"source": f"rtsp://u:12/{PASSWORD}@h/"}, "body.source", "%2F"),
+        ({"source": f"rtsp://u:{PASSWORD}%0d%0aX: y@h/"}, "body.source", "space"),
         ({"retention": f"{PASSWORD}"}, "body.retention", "write a number"),
+        ({"retention": 1e300}, "body.retention", "write a number"),
+        ({"retention": "99999999d"}, "body.retention", "1s to 36500d"),
+        ({"retention": "0.1ms"}, "body.retention", "1s to 36500d"),
         ({"record": PASSWORD}, "body.record", "continuous"),
         ({"name": ""}, "body.name", "at least 1"),
         ({"colour": PASSWORD}, "body.colour", "not a known field"),

@@ -174,6 +174,7 @@ async def test_the_web_app_is_served_with_its_routes_and_cached_by_its_hashes(
         "/link.txt",
         "/%00.txt",
         "/a.map",
+        f"/{'a' * 300}.js",
     ],
 )
 async def test_no_file_outside_of_the_web_app_is_served(backend: Backend, web_root: Path, path: str) -> None:

@@ -95,6 +95,13 @@ async def test_of_a_very_long_group_only_the_key_picture_is_decoded() -> None:
     assert (picture.jpeg, picture.capture_ns) == (b"1", first.capture_ns)
 
 
+async def test_a_picture_that_cannot_be_decoded_is_the_cameras_fault_and_not_the_requests() -> None:
+    hub = Hub("porch")
+    hub.push(encoded(1)[0]._replace(data=b"\0\0\0\2\x65\x88"))
+    with pytest.raises(Unavailable, match="cannot be decoded"):
+        await LivePictures(lambda _: hub).newest(PORCH)
+
+
 async def test_without_a_picture_it_is_unavailable_and_a_later_request_starts_over() -> None:
     hub = Hub("porch")
     pictures = LivePictures(lambda _: hub, lambda *_: b"jpeg")

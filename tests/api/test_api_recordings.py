@@ -69,7 +69,8 @@ async def test_the_timeline_without_times_is_that_of_the_last_day(
         ("1700000000", RANGE["end"], "start", "no RFC 3339"),
         ("2023-02-30T00:00:00Z", RANGE["end"], "start", "no date"),
         ("0001-01-01T00:00:00+23:59", RANGE["end"], "start", "no date"),
-        ("1969-12-31T23:59:59Z", RANGE["end"], "start", "before 1970"),
+        ("1969-12-31T23:59:59Z", RANGE["end"], "start", "1970 to 2199"),
+        ("9999-12-31T23:59:59Z", RANGE["end"], "start", "1970 to 2199"),
         ("٢٠٢٣-11-14T22:00:00Z", RANGE["end"], "start", "no RFC 3339"),
         ("", RANGE["end"], "start", "no RFC 3339"),
         (RANGE["end"], RANGE["end"], "start", "before end"),
@@ -112,8 +113,12 @@ async def test_the_playlist_names_segments_by_their_path(client: httpx.AsyncClie
     answer = await client.get(f"{PORCH}/playback.m3u8", params=RANGE)
     assert answer.headers["content-type"].startswith("application/vnd.apple.mpegurl")
     assert answer.headers["cache-control"] == "no-store"
-    url = answer.text.splitlines()[1]
+    _, url, init_url = answer.text.splitlines()
     assert (await client.get(url)).content == bytes(range(100))
+    init = await client.get(init_url)
+    assert init.content == b"an init segment"
+    assert init.headers["content-type"] == "video/mp4"
+    assert init.headers["cache-control"] == "private, max-age=3600"
 
 
 async def test_an_export_is_a_download_named_after_its_camera_and_real_start(
@@ -144,6 +149,8 @@ async def test_a_closed_segment_may_be_cached_and_an_open_one_not(
     [
         f"/api/v1/cameras/gate/segments/{SEGMENT_ID}.mp4",
         f"/api/v1/cameras/unknown/segments/{SEGMENT_ID}.mp4",
+        f"/api/v1/cameras/unknown/segments/{SEGMENT_ID}/init.mp4",
+        f"/api/v1/cameras/gate/segments/{SEGMENT_ID}/init.mp4",
         f"{PORCH}/segments/00000000-0000-7000-8000-000000000000.mp4",
         f"{PORCH}/segments/..%2f..%2fetc%2fpasswd.mp4",
         f"{PORCH}/segments/x.mp4",
@@ -176,10 +183,10 @@ def test_any_text_is_a_time_or_a_wrong_parameter(text: str) -> None:
         moment_ns = parse_time(text, "at")
     except InvalidParameter:
         return
-    assert 0 <= moment_ns < 253_402_300_800 * NS + DAY_NS
+    assert 0 <= moment_ns < 1 << 63
 
 
-@given(st.datetimes(datetime(1970, 1, 2), datetime(9999, 12, 30), timezones=st.timezones()))
+@given(st.datetimes(datetime(1970, 1, 2), datetime(2199, 12, 30), timezones=st.timezones()))
 def test_a_time_means_what_the_standard_library_says(moment: datetime) -> None:
     text = moment.isoformat()
     assume(re.search(r"[+-]\d\d:\d\d$", text) is not None)

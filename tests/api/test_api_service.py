@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import resource
 import socket
 from collections.abc import AsyncIterator
 
@@ -61,6 +62,19 @@ async def test_a_port_that_is_taken_is_refused_with_what_to_do(backend: Backend,
     with pytest.raises(AddressUnavailable, match=r"another http\.port"):
         await other.start()
     await other.stop()
+
+
+async def test_a_server_that_fails_to_start_fails_the_start_and_is_in_the_log(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("uvicorn.Server.startup", broken)
+    service = ApiService(HttpConfig(port=0), backend.ports, b"s" * 32)
+    with capture_logs() as logs, pytest.raises(RuntimeError, match="a bug"):
+        await asyncio.wait_for(service.start(), 5)
+    assert [line["log_level"] for line in logs] == ["error"]
 
 
 async def test_a_host_that_is_not_ours_is_refused(backend: Backend) -> None:
@@ -162,6 +176,34 @@ async def test_a_head_that_is_too_large_is_told_so(service: ApiService) -> None:
     writer.close()
 
 
+async def test_a_large_body_is_not_taken_for_a_head(service: ApiService) -> None:
+    reader, writer = await connect(service)
+    body = OFFER.encode() + b"a=x\r\n" * (HEAD_MAX_BYTES // 3)
+    headers = {"Content-Type": "application/sdp", "Content-Length": str(len(body))}
+    writer.write(request("/api/v1/cameras/porch/whep", "POST", **headers))
+    await writer.drain()
+    await asyncio.sleep(0.05)
+    writer.write(body)
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+    assert head.startswith(b"HTTP/1.1 201 ")
+    writer.close()
+
+
+async def test_a_client_that_leaves_before_its_body_is_whole_is_no_incident(service: ApiService) -> None:
+    with capture_logs() as logs:
+        _, writer = await connect(service)
+        headers = {"Content-Type": "application/sdp", "Content-Length": "1000"}
+        writer.write(request("/api/v1/cameras/porch/whep", "POST", **headers) + b"v=0")
+        await writer.drain()
+        await asyncio.sleep(0.05)
+        writer.transport.abort()
+        async with httpx.AsyncClient() as client:
+            for _ in range(5):
+                metrics = (await client.get(f"{service.url}/metrics")).text
+    assert "vms_http_incidents_total 0.0" in metrics
+    assert [entry for entry in logs if entry["log_level"] == "error"] == []
+
+
 @pytest.mark.parametrize(
     "data", [b"\x16\x03\x01\x02\x00\x01\x00", b"SSH-2.0-x\r\n", b"GET / HTTP/9.9\r\n\r\n"]
 )
@@ -259,6 +301,27 @@ async def test_stopping_cuts_off_what_is_not_finished_and_frees_the_port(
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(("127.0.0.1", service.port))
+
+
+async def test_one_connection_too_many_is_told_so_and_closed(
+    service: ApiService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vms.api.http_protocol.CONNECTIONS_MAX", 2)
+    waiting = [await connect(service) for _ in range(2)]
+    reader, writer = await connect(service)
+    assert_problem(await asyncio.wait_for(reader.read(), 5), 503)
+    for _, other in waiting:
+        other.transport.abort()
+    writer.close()
+    async with httpx.AsyncClient() as client:
+        assert (await client.get(f"{service.url}/healthz")).status_code == 200
+
+
+def test_connections_leave_files_to_cameras_and_recordings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("resource.getrlimit", lambda _: (1024, 4096))
+    assert http_protocol.connections_max() == 256
+    monkeypatch.setattr("resource.getrlimit", lambda _: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    assert http_protocol.connections_max() == http_protocol.CONNECTIONS_MAX
 
 
 def test_the_limits_are_those_that_the_guide_names() -> None:

@@ -74,5 +74,50 @@ def test_a_wrong_source_url_is_refused(text: str) -> None:
         SourceUrl(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("rtsp://h/user=admin_password=hunter2_channel=1.sdp", "rtsp://h/user=…"),
+        ("rtsp://h/live;token=hunter2/main", "rtsp://h/live;token=…/main"),
+        ("rtsp://h/live?hunter2", "rtsp://h/live?…"),
+    ],
+)
+def test_values_in_a_path_or_query_are_not_shown(text: str, shown: str) -> None:
+    assert SourceUrl(text).safe == shown
+    assert SourceUrl(text).reveal() == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "rtsp://user:12/34@host/path",
+        "rtsp://user:12?34@host/path",
+        "rtsp://user:12#34@host/path",
+        "rtsp://user:p@ss/word@host/path",
+        "rtsp://host/a b",
+        "rtsp://host/a\r\nX: y",
+        "rtsp://us%0d%0aer:x@host/",
+        "rtsp://host/\0",
+    ],
+)
+def test_an_address_whose_parts_are_in_doubt_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="holds a") as refused:
+        SourceUrl(text)
+    assert "34" not in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["porch\n", "-porch", "porch-", "", "a" * 64])
+def test_what_is_no_slug_is_no_camera_id(text: str) -> None:
+    with pytest.raises(ValueError, match="no camera id"):
+        camera_id(text)
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), 1e300, "9" * 400 + "d", True])
+def test_a_quantity_without_measure_is_refused(value: object) -> None:
+    for parse in (parse_duration_s, parse_size_bytes):
+        with pytest.raises(ValueError, match="write a number"):
+            parse(value)
+
+
 def test_uuid7_carries_its_time() -> None:
     assert uuid7(1_700_000_000 * NS).int >> 80 == 1_700_000_000_000

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from vms.common.camera import RecordMode
 from vms.config import Config, ConfigError, load_config, parse_config
 
 EXAMPLE = """
@@ -42,7 +43,7 @@ def test_an_empty_file_means_the_defaults_and_data_dir_overrides(tmp_path: Path)
             {"cameras": [{"id": "x", "name": "X", "source": "rtsp://h/", "colour": 1}]},
             r"cameras\.0\.colour: .*retention",
         ),
-        ({"cameras": [{"id": "X!", "name": "X", "source": "rtsp://h/"}]}, r"cameras\.0\.id"),
+        ({"cameras": [{"id": "X!", "name": "X", "source": "rtsp://h/"}]}, r"cameras\.0\.id: .*a-z, 0-9"),
         ({"http": {"port": 70000}}, r"http\.port: .*65535"),
         (
             {"http": {"host": "0.0.0.0"}},
@@ -51,7 +52,21 @@ def test_an_empty_file_means_the_defaults_and_data_dir_overrides(tmp_path: Path)
         ({"storage": {"segment": "5 parsecs"}}, r"storage\.segment: .*5min"),
         ({"webrtc": {"addresses": ["example"]}}, r"webrtc\.addresses: .*203\.0\.113\.7"),
         ({"cameras": [{"id": "a", "name": "A", "source": "rtsp://h/"}] * 2}, "the id a is used twice"),
-        ({"http": {"token": "short"}}, r"http\.token: .*16"),
+        ({"http": {"token": "short"}}, r"http\.token: .*16 characters"),
+        ({"http": {"token": "sixteen characters, with spaces"}}, r"http\.token: .*without spaces"),
+        ({"http": {"port": "x"}}, r"http\.port: must be a whole number from 0 to 65535"),
+        ({"http": {5: 1}}, r"http\.5: is not a known key; allowed here: host, port, token"),
+        ({"storage": 5}, "storage: must hold keys; allowed here: volumes, segment"),
+        ({"storage": {"segment": 0.1}}, r"storage\.segment: must be 2s to 1h"),
+        ({"storage": {"volumes": ["/x"]}}, r"storage\.volumes\.0: must hold keys; allowed here: path, quota"),
+        ({"storage": {"volumes": [{"quota": "1GiB"}]}}, r"storage\.volumes\.0\.path: is missing"),
+        ({"storage": {"volumes": [{"path": "x", "quota": "1KiB"}]}}, r"volumes\.0\.quota: .*16MiB"),
+        ({"storage": {"volumes": [{"path": "x", "quotta": 1}]}}, r"quotta: .*allowed here: path, quota"),
+        ({"cameras": {}}, r"cameras: must be a list; write \[\] for none"),
+        ({"cameras": None}, r"cameras: must be a list; write \[\] for none"),
+        ({"cameras": ["porch"]}, r"cameras\.0: must hold keys; allowed here: id, name, source"),
+        ({"cameras": [{"id": 12, "name": "A", "source": "rtsp://h/"}]}, r"cameras\.0\.id: .*quotes"),
+        ({"data_dir": 5}, "data_dir: must be a path"),
     ],
 )
 def test_a_wrong_line_is_named_with_what_is_allowed(tree: dict[str, object], message: str) -> None:
@@ -78,6 +93,19 @@ def test_a_file_that_is_no_configuration_is_refused(tmp_path: Path, content: byt
     path = tmp_path / "vms.yaml"
     path.write_bytes(content)
     with pytest.raises(ConfigError, match=r"vms\.yaml"):
+        load_config(path)
+
+
+def test_off_is_a_word_and_no_truth_value(tmp_path: Path) -> None:
+    path = tmp_path / "vms.yaml"
+    path.write_text("cameras: [{id: a, name: A, source: 'rtsp://h/', record: off}]")
+    assert load_config(path).cameras[0].record is RecordMode.OFF
+
+
+def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "vms.yaml"
+    path.write_text("http: {token: abcdefghijklmnop}\nhttp: {port: 80}\n")
+    with pytest.raises(ConfigError, match=r"line 2.*http stands here for the second time"):
         load_config(path)
 
 

@@ -12,6 +12,7 @@ def test_a_data_directory_is_made_and_used_by_one_system_at_a_time(tmp_path: Pat
         pass
     with DataDirectory(path):
         assert path.is_dir()
+    assert path.stat().st_mode & 0o077 == 0, "footage is nobody else's"
 
 
 def test_a_path_that_cannot_be_a_directory_is_refused(tmp_path: Path) -> None:

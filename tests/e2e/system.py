@@ -58,6 +58,13 @@ class Process:
     def output(self) -> str:
         return "".join(self.lines)
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def send(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """Signal the process and wait for its end; its exit status."""
         if self._process.poll() is None:

@@ -10,7 +10,15 @@ from tests.e2e.system import System, camera, wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.needs("chromium", "ffmpeg")]
 
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required"]
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--autoplay-policy=no-user-gesture-required",
+]
 DECODED = "video => video.getVideoPlaybackQuality().totalVideoFrames"
 PICTURE = """video => {
     const canvas = document.createElement('canvas');

@@ -60,13 +60,15 @@ def test_a_token_guards_every_path(
     assert TOKEN not in system.output
 
 
-@pytest.mark.parametrize("arguments", [(), ("serve",), ("camera",), ("demo",), ("config", "schema")])
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("serve",), ("camera",), ("demo",), ("config",), ("config", "schema"), ("config", "check")],
+)
 def test_help_has_examples(arguments: tuple[str, ...]) -> None:
     run = vms(*arguments, "--help")
     assert run.returncode == 0
-    assert "vms" in run.stdout
-    if arguments:
-        assert "Example" in run.stdout
+    assert "Example" in run.stdout
+    assert "vms" in run.stdout.partition("Example")[2]
 
 
 def test_the_schema_of_the_configuration_is_printed() -> None:

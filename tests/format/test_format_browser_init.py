@@ -1,13 +1,13 @@
 import pytest
-from tests.format.format_material import AUDIO, IDENTITY, VIDEO
+from tests.format.format_material import AUDIO, VIDEO, interleave, pictures, record, sounds
 
 from vms.format.errors import FormatError
-from vms.format.hybrid import SegmentWriter, hide_tracks
+from vms.format.hybrid import hide_tracks
 from vms.format.mp4.boxes import children, require
 
 
 def test_a_hidden_track_changes_its_handler_and_nothing_else() -> None:
-    header = SegmentWriter([VIDEO, AUDIO], IDENTITY).header()
+    header = record([VIDEO, AUDIO], interleave(pictures(1), sounds(1))).writer.header()
     init = header[header.index(b"ftyp", 20) - 4 :]
     hidden = hide_tracks(init, {AUDIO.id})
     assert hidden == init.replace(b"soun", b"meta")

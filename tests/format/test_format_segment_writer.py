@@ -204,6 +204,34 @@ def test_header_says_whether_pictures_carry_their_parameter_sets(codec: Codec, n
 
 
 def test_a_track_that_nothing_came_for_is_left_out_of_the_final_movie() -> None:
-    recording = record([VIDEO, AUDIO], pictures(1))
+    recording = record([VIDEO, AUDIO], pictures(1), expected={AUDIO.id})
     assert b"ulaw" in recording.writer.header()
     assert b"ulaw" not in recording.finish.tail
+
+
+def test_a_track_that_nothing_came_for_in_the_first_fragment_is_not_listed() -> None:
+    late = sounds(1, start=AUDIO.clock_rate)
+    writer = SegmentWriter([VIDEO, AUDIO], IDENTITY)
+    for each in pictures(1):
+        writer.push(each)
+    assert b"ulaw" not in writer.header()
+    assert writer.tracks == (VIDEO,)
+    with pytest.raises(FormatError, match="is not of this recording"):
+        writer.push(late[0])
+
+
+def test_the_first_fragment_waits_half_a_second_for_a_track_over_key_pictures() -> None:
+    shown = pictures(2, gop=1)
+    assert record([VIDEO], shown).fragments[0].tracks[0].samples == 1
+    waited = record([VIDEO, AUDIO], shown)
+    assert [each.tracks[0].samples for each in waited.fragments[:3]] == [12, 1, 1]
+    heard = record([VIDEO, AUDIO], interleave(shown, sounds(1.5, start=AUDIO.clock_rate * 3 // 10)))
+    assert b"ulaw" in heard.writer.header()
+    assert heard.fragments[0].tracks[0].samples == 8
+
+
+def test_a_header_is_not_known_before_the_first_fragment() -> None:
+    writer = SegmentWriter([VIDEO], IDENTITY)
+    writer.push(pictures(1)[0])
+    with pytest.raises(FormatError, match="before its first fragment"):
+        writer.header()

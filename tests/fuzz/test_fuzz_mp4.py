@@ -21,7 +21,7 @@ from tests.format.format_material import (
 
 from vms.format.errors import FormatError
 from vms.format.hybrid import RecoveryAction, hide_tracks, plan_recovery, read_samples, read_segment
-from vms.format.mp4.progressive import MovieRun, ProgressiveMovie
+from vms.format.mp4.progressive import MovieRun, build_progressive_movie
 from vms.media import Codec
 
 SECONDS = 4.0
@@ -75,7 +75,7 @@ def _use(data: bytes) -> None:
     assert segment.size <= len(data)
     for part in (segment, replace(segment, movie=None)):
         tables = read_samples(bounded, part)
-        movie = ProgressiveMovie([MovieRun("it", tables), MovieRun("again", tables)])
+        movie = build_progressive_movie([MovieRun("it", tables), MovieRun("again", tables)])
         assert movie.size == len(movie.header) + sum(extent.size for extent in movie.extents)
     hide_tracks(data[segment.init[0] : sum(segment.init)], {2})
 

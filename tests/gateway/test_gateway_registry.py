@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 from structlog.testing import capture_logs
 from tests.gateway.samples import PASSWORD, Changes, bytes_on_disk, make_camera
 
@@ -14,7 +15,9 @@ from vms.common.errors import Conflict, InvalidInput, NotFound
 from vms.common.ids import CameraId
 from vms.common.source_url import SourceUrl
 from vms.gateway.camera_rows import ManagedBy
+from vms.gateway.database import Database
 from vms.gateway.registry import CameraRegistry
+from vms.gateway.tables import CameraRow
 
 PORCH = CameraId("porch")
 
@@ -25,6 +28,36 @@ async def restarted(
     registry = CameraRegistry(data_dir, clock, changes)
     await registry.start(file_cameras)
     return registry
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"retention_s": -1.0},
+        {"transport": "pigeon"},
+        {"source": b"\x01 not sealed with this key"},
+        {"name": ""},
+    ],
+)
+async def test_a_row_that_makes_no_camera_is_left_out_and_costs_no_other(
+    tmp_path: Path, clock: ManualClock, damage: dict[str, object]
+) -> None:
+    before = await restarted(tmp_path, clock)
+    await before.create(make_camera())
+    await before.create(make_camera("gate"))
+    await before.stop()
+    database = await Database.open(tmp_path)
+    async with database.transaction() as session:
+        await session.execute(update(CameraRow).where(CameraRow.id == PORCH).values(damage))
+    await database.close()
+    with capture_logs() as logs:
+        after = await restarted(tmp_path, clock)
+    assert [entry.camera.id for entry in await after.list()] == ["gate"]
+    assert [line["camera"] for line in logs if line["log_level"] == "error"] == [PORCH]
+    assert PASSWORD not in str(logs)
+    await after.create(make_camera())
+    assert len(await after.list()) == 2
+    await after.stop()
 
 
 async def test_a_created_camera_is_told_at_once_and_is_there_after_a_restart(

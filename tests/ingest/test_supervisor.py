@@ -16,10 +16,12 @@ from vms.ingest.feed import Feed
 from vms.ingest.service import IngestService
 from vms.ingest.status import CameraState
 from vms.ingest.supervisor import CameraSupervisor
+from vms.ingest.track_feed import TrackFeed
 from vms.media import AccessUnit, Codec, Gap, GapReason, Hub, Track
 
 CAMERA = Camera(id=CameraId("porch"), name="Porch", source=SourceUrl("rtsp://192.0.2.1/"))
 TRACK = Track(1, Codec.H264, 90_000, (b"\x67", b"\x68"), width=640, height=360)
+SOUND = Track(2, Codec.PCMU, 8_000, sample_rate=8_000, channels=1)
 
 Script = Callable[[Feed, Clock], Awaitable[None]]
 
@@ -77,6 +79,11 @@ async def crashes(feed: Feed, clock: Clock) -> None:
 
 
 async def silent(feed: Feed, clock: Clock) -> None:
+    feed.play()
+    await asyncio.sleep(3600)
+
+
+async def never_connects(feed: Feed, clock: Clock) -> None:
     await asyncio.sleep(3600)
 
 
@@ -133,11 +140,79 @@ async def test_a_camera_that_goes_silent_is_connected_anew_with_a_gap() -> None:
     gap = sink.items[-1]
     assert isinstance(gap, Gap)
     assert (gap.reason, gap.end_ns) == (GapReason.NO_FRAMES, None)
-    await until(lambda: camera.sessions == 2)
+    await until(lambda: camera._feed is not None and camera.sessions == 2 and camera._feed.due)
     clock.advance(11)  # silent from the start, too
     await until(lambda: camera.failures == 2)
     assert camera.status().reason_code == "no_frames"
     assert len(sink.items) == 4
+    await camera.stop(GapReason.SYSTEM_STOPPED, "stopped")
+
+
+async def test_sound_that_goes_on_does_not_hide_a_picture_that_froze() -> None:
+    clock = ManualClock()
+
+    async def freezes(feed: Feed, clock: Clock) -> None:
+        video, audio = feed.add(TRACK), feed.add(SOUND)
+        video.access_unit(b"\0\0\0\1\x65", 0, True, False, clock.monotonic_ns())
+        for second in range(3600):
+            audio.access_unit(b"\xd5" * 8000, second * 8000, True, False, clock.monotonic_ns())
+            await asyncio.sleep(0.003)
+            clock.advance(1)
+
+    camera, sink = supervisor(freezes, silent, clock=clock)
+    taken_ns = clock.wall_ns()
+    await until(lambda: camera.failures == 1)
+    assert camera.status().reason_code == "no_frames"
+    assert camera.status().last_frame_ns == taken_ns
+    assert any(isinstance(item, Gap) and item.reason is GapReason.NO_FRAMES for item in sink.items)
+    await camera.stop(GapReason.SYSTEM_STOPPED, "stopped")
+
+
+async def test_the_watch_on_pictures_begins_when_they_are_due() -> None:
+    clock = ManualClock()
+    camera, _ = supervisor(never_connects, clock=clock)
+    await until(lambda: camera.sessions == 1)
+    clock.advance(30)  # the source has time-outs of its own, and knows better what is wrong
+    await asyncio.sleep(0.01)
+    assert (camera.failures, camera.status().state) == (0, CameraState.CONNECTING)
+    clock.advance(31)
+    await until(lambda: camera.failures == 1)
+    assert camera.status().reason_code == "unreachable"
+    await camera.stop(GapReason.SYSTEM_STOPPED, "stopped")
+
+
+async def test_a_camera_is_given_time_for_its_first_key_picture() -> None:
+    clock = ManualClock()
+    tracks: list[TrackFeed] = []
+
+    async def seldom(feed: Feed, clock: Clock) -> None:
+        tracks.append(feed.add(TRACK))
+        feed.play()
+        await asyncio.sleep(3600)
+
+    camera, sink = supervisor(seldom, clock=clock)
+    await until(lambda: bool(tracks))
+
+    async def play(seconds: int, key: bool = False) -> None:
+        for _ in range(seconds):
+            tracks[-1].access_unit(
+                b"\0\0\0\1\x41", clock.monotonic_ns() * 9 // 100_000, key, False, clock.monotonic_ns()
+            )
+            await asyncio.sleep(0.003)
+            clock.advance(1)
+
+    await play(40)
+    assert camera.failures == 0
+    await play(1, key=True)
+    await until(lambda: camera.status().state is CameraState.LIVE)
+    assert len(sink.items) == 1
+    clock.advance(11)
+    await until(lambda: len(tracks) == 2)
+    await play(62)
+    await until(lambda: camera.failures == 2)
+    status = camera.status()
+    assert status.reason_code == "no_frames"
+    assert "key picture" in (status.reason or "")
     await camera.stop(GapReason.SYSTEM_STOPPED, "stopped")
 
 

@@ -75,6 +75,7 @@ class ScriptedCamera:
         self._frame = 0
         self._zero_ns = clock.wall_ns()
         self._discontinuity = False
+        self._muted = False
         self.announce()
 
     def announce(self) -> None:
@@ -100,7 +101,7 @@ class ScriptedCamera:
                 self.video, self._data[index], dts, dts, index % GOP == 0, self._discontinuity, capture_ns, 0
             )
             self.hub.push(unit)
-        if self._has_audio:
+        if self._has_audio and not self._muted:
             for part in range(2):
                 dts = self._frame * 320 + part * 160
                 late_ns = part * NS // 50
@@ -118,6 +119,10 @@ class ScriptedCamera:
                 )
         self._frame += 1
         self._discontinuity = False
+
+    def mute(self, muted: bool = True) -> None:
+        """Sound that was announced does not come; its time goes on."""
+        self._muted = muted
 
     def lose_packets(self, pictures: int = GOP) -> None:
         """Pictures go missing; the stream goes on with a key picture."""

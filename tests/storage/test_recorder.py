@@ -53,6 +53,24 @@ async def test_nothing_is_recording_before_the_first_fragment_is_on_disk(
     assert await service.segments("porch", *ALL) == []
 
 
+async def test_a_cut_between_two_segments_is_no_moment_without_recording(
+    start: Start, clock: ManualClock
+) -> None:
+    service = await start(segment_s=5.0)
+    camera = ScriptedCamera(clock)
+    service.record(camera.camera, camera.hub)
+    camera.play(2)
+    await written(service)
+    for _ in range(12 * 25):
+        camera.play(1 / 25)
+        assert service.recording(camera.camera.id)
+    camera.disconnect()
+    assert not service.recording(camera.camera.id)
+    camera.reconnect(3)
+    camera.push()
+    assert not service.recording(camera.camera.id), "nothing of the new session is on the disk"
+
+
 async def test_a_stream_of_sound_alone_begins_at_once(start: Start, clock: ManualClock) -> None:
     service = await start()
     camera = ScriptedCamera(clock, video=False, audio=True)
@@ -318,3 +336,61 @@ async def test_sound_whose_time_starts_over_does_not_end_the_pictures(
     before, after = await recorded(service)
     assert before.end_ns == after.start_ns == NOON_NS + 3 * NS
     assert after.audio is Codec.PCMU
+
+
+async def test_sound_that_is_announced_and_never_comes_is_not_listed(
+    start: Start, clock: ManualClock
+) -> None:
+    service = await start(segment_s=60.0)
+    camera = ScriptedCamera(clock, audio=True)
+    service.record(camera.camera, camera.hub)
+    camera.mute()
+    camera.play(3)
+    await written(service)
+    (segment,) = await service.segments("porch", *ALL)
+    assert segment.audio is None
+    with await service.open(segment.id) as opened:
+        assert opened.file.tracks == (camera.video,)
+    await service.stop_recording("porch")
+    (closed,) = await recorded(service)
+    assert closed.audio is None
+    assert b"ulaw" not in closed.path.read_bytes()
+
+
+async def test_sound_that_begins_later_is_recorded_from_the_next_key_picture_on(
+    start: Start, clock: ManualClock
+) -> None:
+    service = await start(segment_s=60.0)
+    camera = ScriptedCamera(clock, audio=True)
+    service.record(camera.camera, camera.hub)
+    camera.mute()
+    camera.play(3.2)
+    camera.mute(False)
+    camera.play(3)
+    before, after = await recorded(service)
+    assert before.audio is None
+    assert after.audio is Codec.PCMU
+    assert before.end_ns == after.start_ns == NOON_NS + 4 * NS
+    left_out = service._recorders["porch"].units_left_out
+    assert left_out == 40, "0.8 s of frames of 20 ms, counted"
+    metric = next(each for each in service.metrics() if each.name == "vms_storage_units_left_out")
+    assert [value for _, value in metric.samples] == [left_out]
+
+
+async def test_sound_that_flowed_is_listed_in_the_next_segment_though_it_is_late(
+    start: Start, clock: ManualClock
+) -> None:
+    service = await start(segment_s=4.0)
+    camera = ScriptedCamera(clock, audio=True)
+    service.record(camera.camera, camera.hub)
+    for _ in range(4):  # the sound of the first 0.8 s of every second is missing
+        camera.mute()
+        camera.play(0.8)
+        camera.mute(False)
+        camera.play(0.2)
+    camera.mute()
+    camera.play(6)
+    await service.stop_recording("porch")
+    segments = await recorded(service)
+    assert len(segments) <= 4, "missing sound does not cut at every key picture"
+    assert segments[-1].audio is None

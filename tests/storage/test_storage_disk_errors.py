@@ -4,6 +4,7 @@ import errno
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 from tests.storage.conftest import Start
 from tests.storage.faults import FaultyDisk, small_disk
 from tests.storage.scripted_camera import ScriptedCamera, until, written
@@ -13,6 +14,7 @@ from vms.common.ids import CameraId
 from vms.config import VolumeConfig
 from vms.media import GapReason
 from vms.storage.service import StorageService
+from vms.storage.volume import FREE_FLOOR_SHARE
 
 ALL = (0, 1 << 62)
 PORCH, YARD = CameraId("porch"), CameraId("yard")
@@ -248,4 +250,58 @@ async def test_a_disk_filled_by_others_stops_recording_and_frees_itself(
         await written(service)
         assert service.recording(PORCH), "the oldest footage made room"
         assert service._keepers[0].retention.displaced > 0
+        await service.stop()
+
+
+async def test_what_is_written_between_two_looks_never_fills_a_small_disk(
+    start: Start, clock: ManualClock, tmp_path: Path
+) -> None:
+    with small_disk(tmp_path / "disk", 4 << 20) as disk:
+        service = await start(volumes=[VolumeConfig(path=disk / "volume", quota=1 << 30)], segment_s=10.0)
+        camera = ScriptedCamera(clock)
+        service.record(camera.camera, camera.hub)
+        for _ in range(40):
+            written_bytes = service._keepers[0].writer.bytes_written
+            camera.play(20)
+            await written(service)
+            assert service.recording(PORCH)
+            await service._keepers[0].look()
+        period_bytes = service._keepers[0].writer.bytes_written - written_bytes
+        assert period_bytes > (4 << 20) // FREE_FLOOR_SHARE, "the floor alone would not do"
+        assert service._keepers[0].retention.displaced > 5
+        assert await service.gaps(PORCH, *ALL) == []
+        await service.stop()
+
+
+async def test_a_disk_that_others_keep_full_says_so_once_and_what_to_do(
+    start: Start, clock: ManualClock, tmp_path: Path
+) -> None:
+    with small_disk(tmp_path / "disk", 8 << 20) as disk, capture_logs() as logs:
+        service = await start(volumes=[VolumeConfig(path=disk / "volume", quota=1 << 30)], segment_s=5.0)
+        camera = ScriptedCamera(clock)
+        service.record(camera.camera, camera.hub)
+        camera.play(20)
+        await written(service)
+        with (disk / "hog").open("wb", buffering=0) as hog:
+            for _ in range(20):
+                with pytest.raises(OSError):
+                    while True:
+                        hog.write(bytes(4096))
+                camera.play(10)
+                await written(service)
+                await service._gaps.commit()
+                clock.advance(40)
+                await service._keepers[0].look()
+        camera.play(2)
+        assert not service.recording(PORCH)
+        assert "free space on it" in (service.recording_error(PORCH) or "")
+        assert len([entry for entry in logs if entry["log_level"] in ("warning", "error")]) < 10
+        (disk / "hog").unlink()
+        await back_in_order(service, clock)
+        camera.play(10)
+        await written(service)
+        assert service.recording(PORCH)
+        gap = (await service.gaps(PORCH, *ALL))[-1]
+        assert gap.reason is GapReason.DISK_ERROR
+        assert gap.end_ns is not None
         await service.stop()

@@ -6,6 +6,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from structlog.testing import capture_logs
 from tests.storage.conftest import Start
 from tests.storage.faults import FaultyDisk
 from tests.storage.scripted_camera import NOON_NS, ScriptedCamera, until, written
@@ -14,7 +15,7 @@ from vms.common.clock import NS, ManualClock
 from vms.common.ids import CameraId
 from vms.config import VolumeConfig
 from vms.format.hybrid import read_segment
-from vms.media import GapReason
+from vms.media import Gap, GapReason
 from vms.storage.errors import SegmentNotFound, SegmentUnreadable
 from vms.telemetry.metrics import prometheus_text
 
@@ -158,6 +159,30 @@ async def test_stopping_closes_two_hundred_segments(start: Start, clock: ManualC
     for camera in cameras:
         (segment,) = await again.segments(camera.camera.id, *ALL)
         assert segment.closed
+
+
+async def test_stopping_waits_for_segments_that_ended_with_their_cameras(
+    start: Start, clock: ManualClock, tmp_path: Path
+) -> None:
+    # As the system stops: cameras are disconnected first, which cuts every segment at once.
+    service = await start(segment_s=600.0)
+    cameras = [ScriptedCamera(clock, f"camera-{number}") for number in range(50)]
+    for camera in cameras:
+        service.record(camera.camera, camera.hub)
+    for _ in range(30):
+        for camera in cameras:
+            camera.push()
+        clock.advance(0.04)
+    for camera in cameras:
+        camera.hub.gap(Gap(clock.wall_ns(), None, GapReason.SYSTEM_STOPPED, "the system was stopped"))
+    with capture_logs() as logs:
+        await service.stop()
+    assert [entry for entry in logs if entry["log_level"] in ("warning", "error")] == []
+    files = sorted((tmp_path / "volume").rglob("*.mp4"))
+    assert len(files) == 50
+    for path in files:
+        data = path.read_bytes()
+        assert read_segment(lambda offset, size, data=data: data[offset : offset + size], len(data)).closed
 
 
 async def test_new_segments_go_to_the_volume_with_the_most_room(

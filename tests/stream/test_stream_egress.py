@@ -119,6 +119,24 @@ async def test_all_viewers_get_all_pictures_and_each_is_first_in_turn(
     assert len(egress.delays_ns) == 8
 
 
+async def test_a_walk_that_was_interrupted_is_not_gone_on_with_for_the_next_viewer(
+    camera: Camera, serve: Serve, watch: Watch
+) -> None:
+    service = await serve(camera)
+    camera.push()
+    first = await watch(service)
+    egress = service._egresses[CAMERA]
+    camera.push()  # its walk is about to begin
+    viewer = egress.viewers[0]
+    egress.remove(viewer)
+    egress.add(viewer)
+    picture = camera.push()
+    assert egress._order == (viewer,)
+    assert [frame.capture_ns for frame in egress._work] == [picture.capture_ns]
+    done = egress.frames + 1
+    await first.until(lambda: egress.frames == done)
+
+
 async def test_a_long_group_of_pictures_is_not_burst_and_the_viewer_begins_at_the_next_key_picture(
     serve: Serve, watch: Watch
 ) -> None:

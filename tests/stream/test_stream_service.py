@@ -1,5 +1,6 @@
 """The service's answers and refusals, and what it leaves behind."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -34,6 +35,22 @@ async def test_an_unknown_camera_and_an_unknown_session_are_not_found(
     with pytest.raises(NotFound):
         await service.end("no-such-session")
     await service.end_camera(CameraId("attic"))
+
+
+async def test_a_sweep_that_fails_is_not_the_last_one(
+    camera: Camera, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vms.stream.service.SWEEP_S", 0.001)
+    service = await serve(camera)
+    swept, loop = asyncio.Event(), asyncio.get_running_loop()
+    loop.set_exception_handler(lambda *_: None)
+
+    def fail_once() -> None:
+        service.endpoint.sweep = swept.set  # type: ignore[method-assign]
+        raise RuntimeError("a bug")
+
+    service.endpoint.sweep = fail_once  # type: ignore[method-assign]
+    await asyncio.wait_for(swept.wait(), 5)
 
 
 @pytest.mark.parametrize(

@@ -194,6 +194,14 @@ def test_a_flood_of_nacks_is_answered_up_to_an_allowance_that_comes_back_with_ti
     assert stage.viewer.counters.resent == RESENDS_PER_SECOND * 3 // 2
 
 
+def test_nacks_for_packets_that_never_were_use_up_the_allowance_too(stage: Stage) -> None:
+    stage.deliver(5)
+    (newest,) = stage.port.sequence_numbers[-1:]
+    stage.viewer.feedback([rtcp.Nack(1, SSRC, tuple(range(newest + 1, newest + 1 + RESENDS_PER_SECOND)))])
+    stage.viewer.feedback([rtcp.Nack(1, SSRC, (newest,))])
+    assert stage.viewer.counters.resent == 0
+
+
 def test_reports_go_out_about_once_a_second_and_count_what_was_sent(stage: Stage) -> None:
     stage.deliver(60)
     reports = [packet for packets in stage.peer.reports for packet in packets]

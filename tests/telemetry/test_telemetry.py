@@ -42,6 +42,10 @@ def test_no_log_line_carries_credentials(json: bool, capsys: pytest.CaptureFixtu
     assert "hunter2" not in written
 
 
+def test_a_password_with_an_unquoted_at_sign_is_redacted_too() -> None:
+    assert redact("asked 'rtsp://me:p@ss@host/x'") == "asked 'rtsp://***@host/x'"
+
+
 def test_redact_leaves_other_text_alone() -> None:
     assert redact("rtsp://h/a@b and me@example") == "rtsp://h/a@b and me@example"
 

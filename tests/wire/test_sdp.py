@@ -81,6 +81,7 @@ def test_what_is_written_is_read(of_session: list[Attribute], of_media: list[Med
         "v=0\nm=video 70000 RTP/AVP 96\n",
         "v=0\n" + "m=video 0 RTP/AVP 96\n" * 65,
         "v=0\n" + "a=x\n" * 2001,
+        "v=0\nm=video 0 RTP/AVP" + " 96" * 129,
         "v=0\n" + "x" * MAX_TEXT_SIZE,
     ],
 )
@@ -95,6 +96,11 @@ def test_what_is_no_description_is_a_protocol_error(text: str) -> None:
 def test_an_rtpmap_that_makes_no_sense_is_none_at_all(value: str) -> None:
     media = SessionDescription.parse(f"v=0\nm=video 0 RTP/AVP 96\na=rtpmap:{value}\n").media[0]
     assert media.rtpmap(96) in (None, RtpMap(96, "", 1, 2))
+
+
+def test_payload_types_are_each_told_once_whatever_is_written() -> None:
+    media = MediaDescription("video", 0, "RTP/AVP", ["96", "96", "x", "128", "9" * 5000, "97"])
+    assert media.payload_types == [96, 97]
 
 
 def test_format_parameters_are_those_of_their_payload_type() -> None:

@@ -175,8 +175,9 @@ def test_a_section_that_does_not_receive_is_left_alone(direction: str) -> None:
     assert RemoteOffer.parse(CHROMIUM.replace("a=recvonly", f"a={direction}")).h264("42") is None
 
 
-def test_an_extension_number_beyond_one_byte_headers_is_not_taken() -> None:
-    send = RemoteOffer.parse(CHROMIUM.replace("extmap:5", "extmap:15")).h264("42")
+@pytest.mark.parametrize("number", ["0", "15", "000199999", "0001" + "9" * 5000, "x"])
+def test_an_extension_number_beyond_one_byte_headers_is_not_taken(number: str) -> None:
+    send = RemoteOffer.parse(CHROMIUM.replace("extmap:5", f"extmap:{number}")).h264("42")
     assert send is not None
     assert send.extensions == {}
 
@@ -191,6 +192,7 @@ def test_an_extension_number_beyond_one_byte_headers_is_not_taken() -> None:
         ("a=rtcp-mux\n", "", "rtcp-mux"),
         ("a=fingerprint:sha-256", "a=fingerprint:sha-1", "fingerprint"),
         ("a=mid:1", "a=mid:0", "mid"),
+        ("a=group:BUNDLE 0 1", "a=group:\na=group\na=group:BUNDLE x", "BUNDLE"),
         ("a=mid:1", "a=mid:<script>", "mid"),
         ("BUNDLE 0 1", "BUNDLE x", "BUNDLE"),
         ("m=video", "x=video", "media sections|ice-ufrag"),

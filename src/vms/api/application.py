@@ -39,7 +39,7 @@ class ApiSettings:
     session_secret: 32 bytes that stay the same over restarts.
     """
 
-    token: str | None
+    token: str | None = field(repr=False)
     session_secret: bytes = field(repr=False)
     loopback: bool = True
     web_root: Path = WEB_ROOT

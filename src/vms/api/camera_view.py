@@ -26,6 +26,7 @@ def camera_document(entry: RegisteredCamera, ports: Ports) -> CameraDocument:
             "managed_by": entry.managed_by,
             **_live(status),
             "recording": ports.recording.recording(camera.id),
+            "recording_error": ports.recording.recording_error(camera.id),
             "viewers": ports.live.viewers(camera.id),
             "webrtc": _webrtc(camera.id, ports.live),
         }

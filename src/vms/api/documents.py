@@ -5,9 +5,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from vms.common.camera import Camera, RecordMode, Transport
+from vms.common.camera import Camera, RecordMode, Retention, Transport
 from vms.common.ids import CAMERA_ID_PATTERN
-from vms.common.quantities import DurationSeconds
 from vms.common.source_url import SourceUrl
 
 Time = Annotated[str, Field(description="RFC 3339, UTC", examples=["2026-11-23T14:05:00.000Z"])]
@@ -61,7 +60,7 @@ class CameraChanges(BaseModel):
     ] = None
     transport: Transport | None = None
     record: RecordMode | None = None
-    retention: Annotated[DurationSeconds, Field(gt=0)] | None = None
+    retention: Retention | None = None
 
     @field_validator("*", mode="before")
     @classmethod
@@ -110,6 +109,7 @@ class CameraDocument(BaseModel):
                     "audio": "aac",
                     "last_frame_at": "2026-11-23T14:05:00.040Z",
                     "recording": True,
+                    "recording_error": None,
                     "viewers": 2,
                     "webrtc": {"playable": True, "reason": None, "detail": ""},
                 }
@@ -139,6 +139,9 @@ class CameraDocument(BaseModel):
     audio: Annotated[str | None, Field(description="audio codec", examples=["aac", "pcmu", "opus"])]
     last_frame_at: Time | None
     recording: Annotated[bool, Field(description="being written to disk now")]
+    recording_error: Annotated[
+        str | None, Field(description="why what the camera delivers is not being kept, for a person")
+    ]
     viewers: Annotated[int, Field(description="WebRTC viewers now")]
     webrtc: WebRtcView
 

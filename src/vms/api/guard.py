@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from vms.api.auth import Authenticator, Credential
+from vms.api.auth import COOKIE_NAME, Authenticator, Credential, session_cookie
 from vms.api.problems import problem_response
 
 API_PREFIX = "/api/v1"
@@ -28,7 +28,11 @@ OPEN_PATHS: Mapping[str, set[str]] = {
 """Paths that answer without the token, each for the methods named. None of them shows a camera."""
 
 WHEP_PATH = re.compile(rf"{API_PREFIX}/cameras/[^/]+/whep(?:/[^/]+)?")
-_LOOPBACK_HOST = re.compile(r"(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?", re.IGNORECASE | re.ASCII)
+_LOOPBACK_HOST = re.compile(
+    r"(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?", re.IGNORECASE | re.ASCII
+)
+# A pattern that ends in $ also matches before a newline: the router would take "/metrics\n" for /metrics.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 
@@ -76,6 +80,9 @@ class Guard:
         if scope["type"] != "http":
             return
         headers, method, path = Headers(scope=scope), scope["method"], scope["path"]
+        if _CONTROL.search(path):
+            await problem_response(404, "nothing can be at this path", path)(scope, receive, send)
+            return
         credential = self._authenticator.credential(headers)
         if credential is Credential.NONE and not is_open(method, path):
             refusal = problem_response(
@@ -94,12 +101,30 @@ class Guard:
             )
             await refusal(scope, receive, send)
             return
+        if "cookie" in headers:
+            scope["headers"] = _without_other_cookies(headers)
         await self._app(scope, receive, send)
+
+
+def _without_other_cookies(headers: Headers) -> list[tuple[bytes, bytes]]:
+    """No cookie but ours goes on: the framework reads every one with http.cookies, which takes seconds for
+    a value that is made for it."""
+    kept = [(name, value) for name, value in headers.raw if name != b"cookie"]
+    if (value := session_cookie(headers)) is not None:
+        kept.append((b"cookie", f"{COOKIE_NAME}={value}".encode()))
+    return kept
 
 
 def _from_elsewhere(headers: Headers) -> bool:
     """Whether a browser says that another site's page sent this; what is no browser says nothing."""
     origin = headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower():
+    if origin is not None and _host(origin) != headers.get("host", "").lower():
         return True
     return headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none")
+
+
+def _host(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return None

@@ -1,22 +1,31 @@
 """HTTP/1.1 connections that an attacker cannot hold open or fill: limits that uvicorn itself does not have.
 
-Belongs here: bytes and time of a request's head, time that a client may stop reading.
+Belongs here: how many connections, bytes and time of a request's head, time that a client may stop reading.
 Does not: bodies (body_limit), anything that knows routes.
 """
 
 import asyncio
+import resource
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from vms.api.problems import problem_response
 
+CONNECTIONS_MAX = 2048
 HEAD_MAX_BYTES = 64 << 10
 HEAD_TIMEOUT_S = 20.0
 STALL_TIMEOUT_S = 60.0
 
 
+def connections_max() -> int:
+    """At most a quarter of the files that the process may have open: cameras and recordings need the rest."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return CONNECTIONS_MAX if files == resource.RLIM_INFINITY else min(CONNECTIONS_MAX, files // 4)
+
+
 class BoundedHttpProtocol(HttpToolsProtocol):
     """uvicorn's protocol; a head too large or too slow, or a client that takes nothing, ends the connection.
+    One connection too many is told so and closed, whether or not it would ever have asked for anything.
 
     A head may have `HEAD_MAX_BYTES` and take `HEAD_TIMEOUT_S`; written bytes may wait `STALL_TIMEOUT_S`.
     """
@@ -32,7 +41,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._expect_head()
+        if len(self.connections) > connections_max():
+            self._refuse(503, "there are too many connections; try again in a moment")
+        else:
+            self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_head_timer()
@@ -42,9 +54,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._in_head and self._head_timer is None:
             self._expect_head()
-        heads = self._heads
+        in_head, heads = self._in_head, self._heads
         super().data_received(data)
-        if self._in_head and self._heads == heads:
+        if in_head and self._in_head and self._heads == heads:  # else it was, or ended, a body
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_MAX_BYTES and not self.transport.is_closing():
                 self._refuse(431, f"the request's head is larger than {HEAD_MAX_BYTES} bytes")

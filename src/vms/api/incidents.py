@@ -2,6 +2,7 @@
 
 import uuid
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vms.api.problems import problem_response
@@ -28,6 +29,8 @@ class Incidents:
 
         try:
             await self._app(scope, receive, watched)
+        except ClientDisconnect:
+            return  # it left before its request was whole: nobody is there to be answered
         except Exception as error:
             self._counters.incidents += 1
             incident = uuid.uuid4()

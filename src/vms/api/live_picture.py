@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from vms.common.errors import Unavailable
 from vms.common.ids import CameraId
+from vms.format.errors import FormatError
 from vms.media import AccessUnit, Hub, MediaKind, Track
 
 DECODES_AT_ONCE = 2
@@ -45,7 +46,7 @@ class LivePictures:
         self._running: dict[CameraId, asyncio.Task[Picture]] = {}
 
     async def newest(self, camera_id: CameraId) -> Picture:
-        """Raises NotFound for an unknown camera, Unavailable while no whole picture has come."""
+        """Raises NotFound for an unknown camera, Unavailable while no picture that can be decoded has come."""
         running = self._running.get(camera_id)
         if running is None:
             running = asyncio.create_task(self._decode_newest(camera_id))
@@ -68,7 +69,10 @@ class LivePictures:
                 )
             if len(units) > GOP_MAX_PICTURES:
                 units = units[:1]
-            return await asyncio.to_thread(self._picture, units)
+            try:
+                return await asyncio.to_thread(self._picture, units)
+            except FormatError as error:
+                raise Unavailable(f"{camera_id}: the newest picture cannot be decoded: {error}") from error
 
     def _picture(self, units: Sequence[AccessUnit]) -> Picture:
         jpeg = self._decode(units[0].track, [unit.data for unit in units])

@@ -83,6 +83,8 @@ class Recording(Protocol):
     """Whether cameras are being recorded now (vms.storage)."""
 
     def recording(self, camera_id: CameraId) -> bool: ...
+    def recording_error(self, camera_id: CameraId) -> str | None:
+        """Why footage that the camera delivers is not kept, for a person; None when nothing is wrong."""
 
 
 class Span(Protocol):
@@ -158,9 +160,15 @@ class Playback(Protocol):
 
     async def timeline(self, camera_id: CameraId, start_ns: int, end_ns: int) -> Timeline: ...
     async def playlist(
-        self, camera_id: CameraId, start_ns: int, end_ns: int, *, segment_url: Callable[[UUID], str]
+        self,
+        camera_id: CameraId,
+        start_ns: int,
+        end_ns: int,
+        *,
+        segment_url: Callable[[UUID], str],
+        init_url: Callable[[UUID], str],
     ) -> str:
-        """HLS playlist text (RFC 8216)."""
+        """HLS playlist text (RFC 8216). The URLs are those of `segment_bytes` and of `init_segment`."""
 
     async def export(self, camera_id: CameraId, start_ns: int, end_ns: int) -> Export: ...
     async def snapshot(self, camera_id: CameraId, at_ns: int) -> bytes:
@@ -168,6 +176,9 @@ class Playback(Protocol):
 
     async def segment_bytes(self, camera_id: CameraId, segment_id: UUID) -> SegmentBytes:
         """Raises NotFound also when the segment is another camera's."""
+
+    async def init_segment(self, camera_id: CameraId, segment_id: UUID) -> bytes:
+        """A recording's init segment without its sound. Raises NotFound as `segment_bytes` does."""
 
 
 class Answer(Protocol):

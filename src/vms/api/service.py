@@ -16,7 +16,6 @@ from vms.telemetry.logs import get_logger
 
 log = get_logger(__name__)
 
-CONNECTIONS_MAX = 2048
 STOP_TIMEOUT_S = 3
 
 
@@ -62,13 +61,18 @@ class ApiService:
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            limit_concurrency=CONNECTIONS_MAX,
             timeout_keep_alive=30,
             timeout_graceful_shutdown=STOP_TIMEOUT_S + 2,
         )
         self._server = _Server(config)
         self._serving = asyncio.create_task(self._server.serve(sockets=[listener]), name="api")
-        await self._server.ready.wait()
+        self._serving.add_done_callback(_report_end)
+        ready = asyncio.create_task(self._server.ready.wait())
+        await asyncio.wait((ready, self._serving), return_when=asyncio.FIRST_COMPLETED)
+        if not ready.done():
+            ready.cancel()
+            listener.close()
+            await self._serving
         log.info("listening", url=self.url)
 
     async def stop(self) -> None:
@@ -111,6 +115,11 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         yield
+
+
+def _report_end(serving: asyncio.Task[None]) -> None:
+    if not serving.cancelled() and (error := serving.exception()) is not None:
+        log.error("the API has ended by an internal error", exc_info=error)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -14,6 +14,7 @@ _RFC3339 = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII
 )
 _EXAMPLE = "2026-11-23T14:05:00Z"
+_AFTER_ALL_S = 7_258_118_400  # 2200-01-01: catalogs count in 64-bit nanoseconds, which end in 2262
 _DAY_NS = 86_400 * NS
 LONGEST_TIMELINE_NS = 400 * _DAY_NS
 LONGEST_PLAYBACK_NS = _DAY_NS + 3600 * NS  # a local day, also the one on which clocks are set back
@@ -47,8 +48,8 @@ def parse_time(text: str, name: str) -> int:
         seconds = int(moment.astimezone(UTC).timestamp())
     except (ValueError, OverflowError):
         raise InvalidParameter(path, f"is no date and time that exists; write it as {_EXAMPLE}") from None
-    if seconds < 0:
-        raise InvalidParameter(path, "is before 1970")
+    if not 0 <= seconds < _AFTER_ALL_S:
+        raise InvalidParameter(path, "must be a time of the years 1970 to 2199")
     return seconds * NS + int((fraction or "0").ljust(9, "0"))
 
 

@@ -53,7 +53,10 @@ class WebApp:
         if not relative.name or "\0" in str(relative):
             return None
         file = (self._root / relative).resolve()
-        return file if file.is_relative_to(self._root) and file.is_file() else None
+        try:
+            return file if file.is_relative_to(self._root) and file.is_file() else None
+        except OSError:  # a name longer than the file system takes
+            return None
 
 
 def _send(file: Path, lifetime: str) -> Response:

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from vms.common.ids import CAMERA_ID_PATTERN, CameraId
-from vms.common.quantities import DurationSeconds
+from vms.common.quantities import DurationSeconds, between
 from vms.common.source_url import SourceUrl
 
 
@@ -20,6 +20,10 @@ class Transport(StrEnum):
 
     TCP = "tcp"
     UDP = "udp"
+
+
+Retention = Annotated[DurationSeconds, between(1, 36_500 * 86_400)]
+"""How long recordings are kept: a second to a century."""
 
 
 class Camera(BaseModel):
@@ -38,6 +42,6 @@ class Camera(BaseModel):
     record: Annotated[RecordMode, Field(description="continuous, or off for live view alone")] = (
         RecordMode.CONTINUOUS
     )
-    retention: Annotated[
-        DurationSeconds, Field(gt=0, description="recordings older than this are deleted")
-    ] = 30 * 86400.0
+    retention: Annotated[Retention, Field(description="recordings older than this are deleted")] = (
+        30 * 86400.0
+    )

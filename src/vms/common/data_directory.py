@@ -21,7 +21,7 @@ class DataDirectory:
 
     def __enter__(self) -> Self:
         try:
-            self._path.mkdir(parents=True, exist_ok=True)
+            self._path.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._descriptor = os.open(self._path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise InvalidInput(

@@ -16,7 +16,7 @@ _CAMERA_ID = re.compile(CAMERA_ID_PATTERN)
 
 def camera_id(text: str) -> CameraId:
     """`text` as a camera id; ValueError unless it is a slug of 1 to 63 of ``a-z 0-9 -``."""
-    if not _CAMERA_ID.match(text):
+    if not _CAMERA_ID.fullmatch(text):
         raise ValueError(f"{text!r} is no camera id; use 1 to 63 of a-z, 0-9 and -, not at the ends")
     return CameraId(text)
 

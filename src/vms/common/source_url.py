@@ -1,19 +1,23 @@
 """A camera's address with its credentials, kept apart so that they cannot leak by accident."""
 
+import re
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 SCHEMES = ("rtsp",)
+_NOT_IN_A_URL = re.compile(r"[\x00-\x20\x7f]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_PATH_VALUE = re.compile(r"=[^/]*")
 
 
 class SourceUrl:
     """A source URL whose text never shows its credentials.
 
-    `str()`, `repr()` and JSON give `safe`, the address without user information and with query values
-    hidden (some cameras take a password there). `reveal()` is the one way to the original.
+    `str()`, `repr()` and JSON give `safe`, the address without user information and with the values in its
+    path and query hidden (some cameras take a password there). `reveal()` is the one way to the original.
     Raises ValueError for what is no source URL.
     """
 
@@ -29,6 +33,7 @@ class SourceUrl:
             raise ValueError("must begin with rtsp://")
         if not parts.hostname:
             raise ValueError("names no host; write rtsp://user:password@host[:port]/path")
+        _refuse_ambiguity(text.strip(), parts)
         self._text = text.strip()
         self.scheme = parts.scheme.lower()
         self.host = parts.hostname
@@ -85,6 +90,18 @@ def _require_text(value: object) -> str:
     return value
 
 
+def _refuse_ambiguity(text: str, parts: SplitResult) -> None:
+    """Raise ValueError where a part of the credentials may have been taken for something that is shown."""
+    if _NOT_IN_A_URL.search(text):
+        raise ValueError("holds a space or a control character; write a space as %20")
+    if "@" in parts.path + parts.query + parts.fragment:
+        raise ValueError(
+            "holds an @ behind the host; in a user name or password write / as %2F, ? as %3F, # as %23"
+        )
+    if _CONTROL.search(unquote(parts.netloc)):
+        raise ValueError("holds a control character in the user name or password")
+
+
 def _host_and_port(netloc: str) -> str:
     return netloc.rpartition("@")[2]
 
@@ -96,4 +113,7 @@ def _without_secrets(text: str) -> str:
         if parts.query
         else ""
     )
-    return urlunsplit(parts._replace(netloc=_host_and_port(parts.netloc), query=query, fragment=""))
+    path = _PATH_VALUE.sub("=…", parts.path)
+    return urlunsplit(
+        parts._replace(netloc=_host_and_port(parts.netloc), path=path, query=query, fragment="")
+    )

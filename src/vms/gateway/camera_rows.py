@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from pydantic import ValidationError
+
 from vms.common.camera import Camera, RecordMode, Transport
 from vms.common.ids import CameraId
 from vms.common.source_url import SourceUrl
+from vms.gateway.errors import CameraUnusable
 from vms.gateway.secrets import Secrets
 from vms.gateway.tables import CameraRow
 
@@ -48,16 +51,23 @@ class CameraRows:
         )
 
     def from_row(self, row: CameraRow) -> RegisteredCamera:
-        """Raises SecretUnreadable when the row's source was not sealed for this camera."""
-        camera = Camera(
-            id=CameraId(row.id),
-            name=row.name,
-            source=SourceUrl(self._secrets.open(row.source, self._purpose(row.id))),
-            transport=Transport(row.transport),
-            record=RecordMode(row.record),
-            retention=row.retention_s,
-        )
-        return RegisteredCamera(camera, ManagedBy(row.managed_by))
+        """Raises SecretUnreadable when the row's source was not sealed for this camera, and CameraUnusable."""
+        source = self._secrets.open(row.source, self._purpose(row.id))
+        try:
+            camera = Camera(
+                id=CameraId(row.id),
+                name=row.name,
+                source=SourceUrl(source),
+                transport=Transport(row.transport),
+                record=RecordMode(row.record),
+                retention=row.retention_s,
+            )
+            return RegisteredCamera(camera, ManagedBy(row.managed_by))
+        except ValidationError as error:
+            fields = ", ".join(str(problem["loc"][0]) for problem in error.errors(include_input=False))
+            raise CameraUnusable(f"{row.id}: this version does not take its {fields}") from None
+        except ValueError as error:
+            raise CameraUnusable(f"{row.id}: {error}") from None
 
     def _purpose(self, camera_id: str) -> str:
         return f"camera/{self.site}/{camera_id}/source"

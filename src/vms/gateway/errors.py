@@ -3,6 +3,7 @@
 DatabaseUnusable (Unavailable)   cannot be opened, or was made by a newer version
 └── KeyMismatch                  the key file and the database do not belong together
 SecretUnreadable (InvalidInput)  one sealed value was not made with this key, or was changed
+CameraUnusable (InvalidInput)    one camera's row holds what this version does not take
 """
 
 from vms.common.errors import InvalidInput, Unavailable
@@ -18,3 +19,7 @@ class KeyMismatch(DatabaseUnusable):
 
 class SecretUnreadable(InvalidInput):
     """A sealed value that this key did not seal for this place."""
+
+
+class CameraUnusable(InvalidInput):
+    """A row of the database that makes no camera; the text never repeats its source."""

@@ -21,7 +21,7 @@ from vms.common.ids import CameraId
 from vms.common.source_url import SourceUrl
 from vms.gateway.camera_rows import CameraRows, ManagedBy, RegisteredCamera
 from vms.gateway.database import Database
-from vms.gateway.errors import KeyMismatch, SecretUnreadable
+from vms.gateway.errors import CameraUnusable, KeyMismatch, SecretUnreadable
 from vms.gateway.secrets import Secrets, load_key, make_key
 from vms.gateway.tables import DEFAULT_SITE, CameraRow, InstallationRow
 from vms.telemetry.logs import get_logger
@@ -164,10 +164,17 @@ class CameraRegistry:
 
     async def _load(self) -> None:
         assert self._database is not None and self._rows is not None
+        self._cameras = {}
         async with self._database.transaction() as session:
             rows = await session.scalars(select(CameraRow).where(CameraRow.site == self._site))
-            entries = [self._rows.from_row(row) for row in rows]
-        self._cameras = {entry.camera.id: entry for entry in entries}
+            for row in rows:
+                try:
+                    entry = self._rows.from_row(row)
+                except (SecretUnreadable, CameraUnusable) as error:
+                    # One camera is not worth the recordings of all others.
+                    log.error("a camera is left out; make it anew", camera=row.id, reason=str(error))
+                else:
+                    self._cameras[entry.camera.id] = entry
 
     async def _apply(self, file_cameras: Sequence[Camera]) -> Sequence["_Change"]:
         named = {camera.id: RegisteredCamera(camera, ManagedBy.FILE) for camera in file_cameras}
@@ -244,9 +251,9 @@ def _keep_credentials(present: SourceUrl, given: SourceUrl) -> SourceUrl:
 
 
 def _refuse_hidden_values(source: SourceUrl) -> None:
-    if _HIDDEN in source.reveal().partition("?")[2]:
+    if _HIDDEN in source.reveal():
         raise InvalidInput(
-            f"source: its query holds {_HIDDEN}, which stands for a value that was not shown; write the value"
+            f"source: it holds {_HIDDEN}, which stands for a value that was not shown; write the value"
         )
 
 

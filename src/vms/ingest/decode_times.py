@@ -27,9 +27,13 @@ class DecodeTimes:
 
     def next(self, pts: int) -> int:
         """The decoding time of the next picture in decoding order."""
-        if self.depth == 0 and self._last_pts is not None and pts < self._last_pts:
-            self._waiting.append(self._last_pts)
-            self._deepen()
+        if self.depth == 0:
+            if self._last_dts is None or pts > self._last_dts:  # so it goes without B-frames
+                self._last_pts = self._last_dts = pts
+                return pts
+            if self._last_pts is not None and pts < self._last_pts:
+                self._waiting.append(self._last_pts)
+                self._deepen()
         self._last_pts = pts
         if self.depth == 0:
             dts = pts

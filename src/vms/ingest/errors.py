@@ -3,7 +3,8 @@
 SourceError (Unavailable)
 ├── SourceUnreachable   no answer; the address, the network or the camera is down
 ├── SourceUnauthorized  it wants other credentials
-├── SourceRefused       it answered, and said no: no such stream, too many clients
+├── SourceRefused       it answered, and said no: too many clients, another transport
+│   └── SourceNotFound  it has no such stream
 ├── SourceUnsupported   it offers nothing that this system can take
 ├── SourceProtocolError it breaks the protocol
 ├── NoFrames            connected, but no pictures come

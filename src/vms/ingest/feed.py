@@ -40,6 +40,11 @@ class Feed:
 
     counters: reads the session's reception, once it is connected.
     fault: why the stream cannot be used, once that is known; the session should be ended.
+    due: whether the camera was told to play. undecodable_since_ns: monotonic time of the first picture with
+        which nothing could begin: no key picture, or none with parameter sets.
+    last_arrival_ns: monotonic time of the newest unit; last_picture_ns: of the newest picture, which sound
+        that goes on does not move (of any unit, where there is sound alone).
+    last_picture_capture_ns: when that picture was taken, Unix ns; None before the first.
     """
 
     def __init__(self, hub: Hub, clock: Clock) -> None:
@@ -47,10 +52,15 @@ class Feed:
         self.pushed = 0
         self.fault: FormatError | None = None
         self.counters: Callable[[], ReceptionCounters] | None = None
+        self.due = False
+        self.undecodable_since_ns: int | None = None
         self.last_arrival_ns = clock.monotonic_ns()
+        self.last_picture_ns = self.last_arrival_ns
+        self.last_picture_capture_ns: int | None = None
         self.wall_minus_monotonic_ns = clock.wall_ns() - clock.monotonic_ns()
         self._hub = hub
         self._clock = clock
+        self._has_video = False
         self._origin_ns: int | None = None  # when the first unit arrived
         self._begin_ns = 0  # where on the timeline that is
         self._offsets_ns: dict[int, int] = {}
@@ -62,6 +72,7 @@ class Feed:
                 track = replace(track, max_reorder=max(known.max_reorder, track.max_reorder))
         feed = TrackFeed(self, track)
         self.tracks.append(feed)
+        self._has_video |= track.kind is MediaKind.VIDEO
         return feed
 
     def remove(self, feed: TrackFeed) -> None:
@@ -73,6 +84,18 @@ class Feed:
         known = [feed.track for feed in self.tracks if _is_known(feed.track)]
         if len(known) == len(self.tracks) or self.pushed:
             self._hub.announce(known)
+
+    def play(self) -> None:
+        """The camera was told to play: pictures are due from now on."""
+        self.due = True
+        self.last_arrival_ns = max(self.last_arrival_ns, self._clock.monotonic_ns())
+        self.last_picture_ns = self.last_arrival_ns
+
+    def undecodable(self, arrival_ns: int) -> None:
+        """A picture came before the first that can be decoded."""
+        if self.undecodable_since_ns is None:
+            self.undecodable_since_ns = arrival_ns
+        self.last_arrival_ns = self.last_picture_ns = arrival_ns
 
     def start(self, video: bool, arrival_ns: int) -> int | None:
         """Where on the timeline (ns) a track begins whose first unit arrived; None while it must wait."""
@@ -87,6 +110,9 @@ class Feed:
     def push(self, unit: AccessUnit) -> None:
         self.pushed += 1
         self.last_arrival_ns = unit.arrival_ns
+        if unit.track.kind is MediaKind.VIDEO or not self._has_video:
+            self.last_picture_ns = unit.arrival_ns
+            self.last_picture_capture_ns = unit.capture_ns
         self._hub.push(unit)
 
     def gap(self, gap: Gap) -> None:

@@ -33,4 +33,3 @@ class StreamStatus:
     audio: Codec | None = None
     last_frame_ns: int | None = None
     clock_offset_ms: float | None = None
-    has_b_frames: bool = False

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from vms.common.backoff import Backoff
 from vms.common.camera import Camera
 from vms.common.clock import NS, Clock
-from vms.ingest.errors import NoFrames, SourceError, SourceProtocolError
+from vms.ingest.errors import NoFrames, SourceError, SourceProtocolError, SourceUnreachable
 from vms.ingest.feed import Feed
 from vms.ingest.rates import RateMeter
 from vms.ingest.source import SourceFactory
@@ -21,7 +21,9 @@ from vms.telemetry.logs import get_logger
 
 log = get_logger(__name__)
 
+CONNECT_S = 60.0  # no source takes as long: each of its requests has a time-out of its own
 NO_FRAMES_S = 10.0
+KEY_PICTURE_S = 60.0  # cameras that save bandwidth send a key picture as seldom as every 40 s
 TICK_S = 1.0
 RECEPTION = ("packets", "packets_lost", "packets_late", "packets_ignored", "pictures_broken")
 
@@ -55,6 +57,7 @@ class CameraSupervisor:
         self._reason: tuple[str, str] | None = None
         self._rates = RateMeter()
         self._feed: Feed | None = None
+        self._last_frame_ns: int | None = None  # of the sessions that ended
         self._media_untold = False  # the last session brought media, and its end was not told yet
         self._task: asyncio.Task[None] | None = None
 
@@ -85,7 +88,6 @@ class CameraSupervisor:
         rates = self._rates.rates() if self._state is CameraState.LIVE else None
         feed = self._feed
         offset_ns = feed.clock_offset_ns if feed else None
-        last = self.hub.last_unit
         return StreamStatus(
             state=self._state,
             reason=self._reason[1] if self._reason else None,
@@ -96,9 +98,8 @@ class CameraSupervisor:
             fps=round(rates[0], 2) if rates else None,
             bitrate=rates[1] if rates else None,
             audio=audio.codec if audio else None,
-            last_frame_ns=last.capture_ns if last else None,
+            last_frame_ns=(feed.last_picture_capture_ns if feed else None) or self._last_frame_ns,
             clock_offset_ms=offset_ns / 1e6 if offset_ns is not None else None,
-            has_b_frames=bool(video and video.max_reorder),
         )
 
     def reception(self) -> Mapping[str, int]:
@@ -137,6 +138,7 @@ class CameraSupervisor:
             await asyncio.wait([source])
             self._past += _reception(feed)
             self._media_untold = feed.pushed > 0
+            self._last_frame_ns = feed.last_picture_capture_ns or self._last_frame_ns
             self._feed = None
             if not source.cancelled():
                 source.exception()  # taken above, or ended by the watchdog
@@ -155,9 +157,23 @@ class CameraSupervisor:
             self._reason = None
             self._backoff.reset()
             log.info("camera live", camera=self._camera.id)
-        silent_s = (now_ns - feed.last_arrival_ns) / NS
+        self._watch(feed, now_ns)
+
+    def _watch(self, feed: Feed, now_ns: int) -> None:
+        silent_s = (now_ns - feed.last_picture_ns) / NS
+        if not feed.due and not feed.pushed:
+            if silent_s > CONNECT_S:
+                raise SourceUnreachable(f"no stream was begun in {silent_s:.0f} s")
+            return
         if silent_s > self._no_frames_s:
-            raise NoFrames(f"no picture for {silent_s:.0f} s; the connection is opened anew")
+            what = "picture" if feed.pushed or not _reception(feed)["packets"] else "whole picture"
+            raise NoFrames(f"no {what} for {silent_s:.0f} s; the connection is opened anew")
+        since_ns = feed.undecodable_since_ns
+        if not feed.pushed and since_ns is not None and now_ns - since_ns > KEY_PICTURE_S * NS:
+            raise NoFrames(
+                f"pictures come, but no key picture in {KEY_PICTURE_S:.0f} s; "
+                "set a shorter interval of key frames (I-frames) in the camera"
+            )
 
     def _failed(self, error: SourceError) -> None:
         self.failures += 1

@@ -14,7 +14,7 @@ from vms.format.errors import FormatError
 from vms.ingest.decode_times import DecodeTimes
 from vms.media import AccessUnit, Gap, GapReason, MediaKind, Track
 
-AHEAD_NS = 3 * NS  # media that runs this far ahead of its arrival comes from a clock that jumped
+EARLIEST_NS = -3 * NS  # media that runs this far ahead of its arrival comes from a clock that jumped
 BEHIND_NS = 15 * NS  # beyond what a stalled connection explains before the watchdog ends it
 TRUST_NS = 10 * NS  # a camera's wall clock further from ours than this is not used
 
@@ -27,6 +27,7 @@ class Session(Protocol):
     fault: FormatError | None
 
     def start(self, video: bool, arrival_ns: int) -> int | None: ...
+    def undecodable(self, arrival_ns: int) -> None: ...
     def push(self, unit: AccessUnit) -> None: ...
     def gap(self, gap: Gap) -> None: ...
     def align(self, reported: "TrackFeed", ntp_ns: int, rtp_timestamp: int) -> None: ...
@@ -45,6 +46,7 @@ class TrackFeed:
         self._video = track.kind is MediaKind.VIDEO
         self._started = False
         self._discontinuity = True
+        self._rate = track.clock_rate
         self._decode_times = DecodeTimes(track.max_reorder, track.clock_rate // 25)
         self._base = 0  # pts = rtp_timestamp - base
         self._rtp0 = 0
@@ -59,10 +61,10 @@ class TrackFeed:
     def access_unit(self, data: bytes, rtp_timestamp: int, key: bool, lost: bool, arrival_ns: int) -> None:
         if not self._started and not self._start(rtp_timestamp, key, arrival_ns):
             return
-        rate = self.track.clock_rate
-        elapsed_ns = (rtp_timestamp - self._rtp0) * NS // rate
+        track, session = self.track, self._session
+        elapsed_ns = (rtp_timestamp - self._rtp0) * NS // self._rate
         delay_ns = arrival_ns - self._anchor_ns - elapsed_ns
-        if not -AHEAD_NS < delay_ns < BEHIND_NS:
+        if not EARLIEST_NS < delay_ns < BEHIND_NS:
             self._jump(rtp_timestamp, arrival_ns)
             elapsed_ns = 0
         elif delay_ns < 0:
@@ -70,24 +72,27 @@ class TrackFeed:
         else:
             self._anchor_ns += delay_ns >> 10  # follows a slow camera clock within a minute
         if self._report is None:
-            capture_ns = self._anchor_ns + elapsed_ns + self._session.wall_minus_monotonic_ns
+            capture_ns = self._anchor_ns + elapsed_ns + session.wall_minus_monotonic_ns
         else:
-            capture_ns = self._report[0] + (rtp_timestamp - self._report[1]) * NS // rate
+            capture_ns = self._report[0] + (rtp_timestamp - self._report[1]) * NS // self._rate
         capture_ns = max(capture_ns, self._last_capture_ns)
         pts = rtp_timestamp - self._base
         if lost:
             self._lost(capture_ns)
-        dts = self._decode_time(pts)
-        if key and self._decode_times.depth > self.track.max_reorder:  # found out since the last key picture
+        dts = self._decode_times.next(pts) if self._video else pts
+        if dts <= self._last_dts:
+            dts = self._last_dts + 1
+        if key and self._decode_times.depth > track.max_reorder:  # found out since the last key picture
             depth = self._decode_times.depth
-            self._replace(replace(self.track, max_reorder=depth, version=self.track.version + 1))
+            self._replace(replace(track, max_reorder=depth, version=track.version + 1))
+            track = self.track
         self.units += 1
         self.bytes += len(data)
-        unit = AccessUnit(self.track, data, dts, pts, key, self._discontinuity, capture_ns, arrival_ns)
-        self._discontinuity = False
+        discontinuity, self._discontinuity = self._discontinuity, False
+        self._last_dts = dts
         self._last_pts = pts
         self._last_capture_ns = capture_ns
-        self._session.push(unit)
+        session.push(AccessUnit(track, data, dts, pts, key, discontinuity, capture_ns, arrival_ns))
 
     def parameter_sets(self, sets: tuple[bytes, ...]) -> None:
         if sets == self.track.parameter_sets:
@@ -130,6 +135,7 @@ class TrackFeed:
 
     def _start(self, rtp_timestamp: int, key: bool, arrival_ns: int) -> bool:
         if self._video and not (key and self.track.parameter_sets):
+            self._session.undecodable(arrival_ns)
             return False
         start_ns = self._session.start(self._video, arrival_ns)
         if start_ns is None:
@@ -163,15 +169,7 @@ class TrackFeed:
             detail = "packets from the camera were lost"
             self._session.gap(Gap(self._last_capture_ns, capture_ns, GapReason.PACKET_LOSS, detail))
 
-    def _decode_time(self, pts: int) -> int:
-        if not self._video:
-            dts = max(pts, self._last_dts + 1)
-            self._last_dts = dts
-            return dts
-        dts = max(self._decode_times.next(pts), self._last_dts + 1)
-        self._last_dts = dts
-        return dts
-
     def _replace(self, track: Track) -> None:
         self.track = track
+        self._rate = track.clock_rate
         self._session.announce()

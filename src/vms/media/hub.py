@@ -18,6 +18,8 @@ from vms.media.unit import AccessUnit
 GOP_MAX_UNITS = 1500
 GOP_MAX_BYTES = 16 << 20
 
+_VIDEO = MediaKind.VIDEO  # looked up with every unit
+
 
 class Sink(Protocol):
     """What a hub calls: synchronous, O(1), non-blocking; runs on the event loop of the hub."""
@@ -81,10 +83,11 @@ class Hub:
 
     def push(self, unit: AccessUnit) -> None:
         """Fan one unit out. A sink that raises is detached, counted and reported; the others get the unit."""
+        size = len(unit.data)
         self.units += 1
-        self.bytes += len(unit.data)
+        self.bytes += size
         self.last_unit = unit
-        self._remember(unit)
+        self._remember(unit, size)
         for sink in self._sinks:
             try:
                 sink.push(unit)
@@ -101,18 +104,21 @@ class Hub:
             except Exception as error:  # noqa: BLE001 - as in push
                 self._drop(sink, error)
 
-    def _remember(self, unit: AccessUnit) -> None:
-        video = unit.track.kind is MediaKind.VIDEO
-        if video and unit.key:
-            self._forget_gop()
+    def _remember(self, unit: AccessUnit, size: int) -> None:
+        if unit.track.kind is _VIDEO:
+            if unit.key:
+                self._forget_gop()
+            elif not self._gop:
+                return
+            elif unit.discontinuity:
+                self._forget_gop()
+                return
         elif not self._gop:
             return
-        elif video and unit.discontinuity:
-            self._forget_gop()
-            return
-        self._gop.append(unit)
-        self._gop_bytes += len(unit.data)
-        if len(self._gop) > GOP_MAX_UNITS or self._gop_bytes > GOP_MAX_BYTES:
+        gop = self._gop
+        gop.append(unit)
+        self._gop_bytes += size
+        if self._gop_bytes > GOP_MAX_BYTES or len(gop) > GOP_MAX_UNITS:
             self._forget_gop()
 
     def _forget_gop(self) -> None:

@@ -44,6 +44,7 @@ class VolumeKeeper:
         self._newest: list[recovery.DayDirectory] = []
         self._older: list[recovery.DayDirectory] = []
         self._scanned = True
+        self._written_bytes = 0  # by the writer, at the last look
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -69,6 +70,9 @@ class VolumeKeeper:
     async def look(self) -> None:
         """What is due now: opening or probing a volume that failed, room, age, what is unfinished."""
         volume = self.volume
+        written_bytes = self.writer.bytes_written
+        volume.reserve_bytes = 2 * (written_bytes - self._written_bytes)  # may come before the next look
+        self._written_bytes = written_bytes
         if volume.error is not None and volume.due:
             await self._attempt(self._probe() if volume.is_open else self._open())
         elif volume.error is None:

@@ -10,12 +10,13 @@ when to cut (recorder).
 
 import asyncio
 import threading
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 from vms.common.ids import CameraId
-from vms.format.hybrid import SegmentFile, SegmentIdentity, SegmentWriter, read_segment
+from vms.format.hybrid import Fragment, SegmentFile, SegmentIdentity, SegmentWriter, read_segment
 from vms.media import AccessUnit, Codec, MediaKind, Track
 from vms.storage.errors import StorageError
 from vms.storage.segment import Segment, SegmentIndex
@@ -36,18 +37,17 @@ class LiveSegment:
 
     __slots__ = (
         "announced",
+        "begun",
         "created",
         "descriptor",
         "directory_synced",
         "error",
         "finished",
-        "header",
         "identity",
         "lock",
         "owner",
         "path",
         "start_ns",
-        "tracks",
         "visible",
         "writer",
     )
@@ -59,15 +59,17 @@ class LiveSegment:
         first: AccessUnit,
         path: Path,
         owner: SegmentOwner,
+        *,
+        expected: Collection[int] = (),
     ) -> None:
-        """Raises FormatError when the tracks or the first unit cannot be recorded."""
+        """Raises FormatError when the tracks or the first unit cannot be recorded. expected: as SegmentWriter's."""
         self.identity = identity
-        self.tracks = tracks
         self.start_ns = first.capture_ns
         self.owner = owner
-        self.writer = SegmentWriter(tracks, identity)  # the loop's up to the finish, then its thread's
-        self.writer.push(first)  # before the header, which depends on it
-        self.header = self.writer.header()
+        # the loop's up to the finish, then its thread's
+        self.writer = SegmentWriter(tracks, identity, expected=expected)
+        self.writer.push(first)
+        self.begun = False  # it has a fragment, and the volume thread was told of it; the loop's
         self.path = path  # the volume thread's: a clash of names changes it
         self.created = False  # its file exists; the volume thread's
         self.descriptor = -1  # the volume thread's, then its finishing thread's
@@ -77,6 +79,16 @@ class LiveSegment:
         self.directory_synced = False  # the syncing thread's
         self.lock = threading.Lock()  # between syncing and finishing, which are different threads
         self.finished = asyncio.Event()  # it has its row, or failed to get it; the loop's
+
+    @property
+    def tracks(self) -> tuple[Track, ...]:
+        """What it lists; before its first fragment, what it may list."""
+        return self.writer.tracks
+
+    @property
+    def header(self) -> bytes:
+        """Its first bytes, once it has begun."""
+        return self.writer.header()
 
     @property
     def size_bytes(self) -> int:
@@ -96,7 +108,8 @@ class LiveSegment:
         return fragments[-1].end_ns if fragments else self.start_ns
 
     def segment(self, closed: bool = False, size_bytes: int | None = None) -> Segment:
-        """The segment as it stands."""
+        """The segment as it stands; once it is `closed`, without tracks that nothing came for."""
+        tracks = recorded_tracks(self.tracks, self.writer.fragments) if closed else self.tracks
         return Segment(
             id=self.identity.segment_id,
             camera_id=CameraId(self.identity.camera_id),
@@ -106,8 +119,8 @@ class LiveSegment:
             end_ns=max(self.end_ns, self.start_ns),
             size_bytes=self.size_bytes if size_bytes is None else size_bytes,
             closed=closed,
-            video=codec_of(self.tracks, MediaKind.VIDEO),
-            audio=codec_of(self.tracks, MediaKind.AUDIO),
+            video=codec_of(tracks, MediaKind.VIDEO),
+            audio=codec_of(tracks, MediaKind.AUDIO),
         )
 
     def index(self) -> SegmentIndex:
@@ -122,6 +135,12 @@ class LiveSegment:
     def _skeleton(self) -> SegmentFile:
         header = self.header
         return read_segment(lambda offset, size: header[offset : offset + size], len(header))
+
+
+def recorded_tracks(tracks: Sequence[Track], fragments: Iterable[Fragment]) -> tuple[Track, ...]:
+    """Those of which there are samples in `fragments`."""
+    held = {part.track_id for fragment in fragments for part in fragment.tracks}
+    return tuple(track for track in tracks if track.id in held)
 
 
 def codec_of(tracks: tuple[Track, ...], kind: MediaKind) -> Codec | None:

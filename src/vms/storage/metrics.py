@@ -56,6 +56,9 @@ def storage_metrics(
     yield MetricFamily(
         "vms_storage_recordings_failing", _GAUGE, "Cameras whose footage is not kept", (), [((), failing)]
     )
+    left_out = sum(recorder.units_left_out for recorder in recorders)
+    text = "Units of tracks that began in the middle of a segment, up to its end"
+    yield MetricFamily("vms_storage_units_left_out", _COUNTER, text, (), [((), left_out)])
     yield MetricFamily(
         "vms_storage_gaps_abandoned", _COUNTER, "Gaps no catalog would take", (), [((), gaps.abandoned)]
     )

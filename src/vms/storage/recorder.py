@@ -22,6 +22,7 @@ from vms.storage.live import LiveSegment
 from vms.storage.writer import VolumeWriter
 from vms.telemetry.logs import get_logger
 
+FLOWING_NS = 2 * NS  # a track that was silent for longer may stay silent: the next segment waits for it
 TIMELINE_TOLERANCE_NS = NS // 2  # capture time and timeline may drift apart this much over a loss
 
 log = get_logger(__name__)
@@ -33,6 +34,8 @@ class Recorder:
     place: the writer of the volume on which the next segment goes; None when none can take it now.
     refusal: says why `place` gave None, for a person.
     error: why nothing is being kept although the camera delivers; None while all is well.
+    Counters: segments_begun, units_left_out (of tracks that began, or began anew, in the middle of a segment,
+    up to its end).
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class Recorder:
         self.hub = hub
         self.error: str | None = None
         self.segments_begun = 0
+        self.units_left_out = 0
         self._stream = stream
         self._segment_ns = segment_ns
         self._clock = clock
@@ -65,13 +69,18 @@ class Recorder:
         self._tracks: dict[int, Track] = {}
         self._tracks_changed = False
         self._last: dict[int, AccessUnit] = {}
+        self._flowed: dict[int, AccessUnit] = {}  # `_last` of the segment before
+        self._left_out: set[int] = set()  # tracks that the current segment does not list, and that came
         self._backoff = Backoff()
         self._refused_until_ns = 0
 
     @property
     def recording(self) -> bool:
         """Whether what the camera delivers now is being kept."""
-        return self._kept and self._live is not None and self._live.error is None and self in self.hub.sinks
+        if self._live is None or self._live.error is not None or self not in self.hub.sinks:
+            return False
+        # A segment that follows another has nothing on the disk for a moment; nothing is missing for that.
+        return self._kept or (self.segments_begun > 1 and self._gaps.lasting is None)
 
     def start(self) -> None:
         self.hub.attach(self)
@@ -87,14 +96,18 @@ class Recorder:
     # -- called by the hub ------------------------------------------------------------------------------
 
     def push(self, unit: AccessUnit) -> None:
-        if self._live is not None and self._must_cut(unit):
-            self._cut()
-        if self._live is None:
-            self._begin(unit)
-        elif (
-            self._tracks.get(unit.track.id) is unit.track
-        ):  # else it waits for the segment that has its track
-            self._write(unit)
+        track = unit.track
+        if unit.key or unit.discontinuity or self._tracks.get(track.id) is not track:
+            if self._live is not None and self._must_cut(unit):
+                self._cut()
+            if self._live is None:
+                self._begin(unit)
+                return
+            if self._tracks.get(track.id) is not track:
+                self._leave_out(unit)
+                return
+        if self._live is not None:
+            self._write(self._live, unit)
 
     def gap(self, gap: Gap) -> None:
         if gap.reason is GapReason.PACKET_LOSS:
@@ -102,6 +115,7 @@ class Recorder:
                 self._gaps.loss(gap)
             return
         end_ns = self._cut() if self._live is not None else 0
+        self._flowed, self._left_out = {}, set()  # what the camera sends when it is back is not known
         self._gaps.open(gap.start_ns or end_ns or self._clock.wall_ns(), gap.reason, gap.detail)
 
     # -- called by the writer, on the loop --------------------------------------------------------------
@@ -134,9 +148,7 @@ class Recorder:
         if unit.discontinuity and self._timeline_broken(unit):
             if leads:
                 return True
-            self._tracks.pop(
-                unit.track.id
-            )  # sound alone does not end the pictures: it waits for the next cut
+            self._tracks.pop(unit.track.id, None)  # sound alone does not end the pictures
             self._tracks_changed = True
         return unit.key and leads and (self._tracks_changed or unit.capture_ns >= self._cut_at_ns)
 
@@ -176,22 +188,26 @@ class Recorder:
         self._cut_at_ns = cut_after_ns(self.camera_id, unit.capture_ns, self._segment_ns)
         self._last[unit.track.id] = unit
         self.segments_begun += 1
-        writer.begin(self._live)
 
     def _new_segment(self, unit: AccessUnit, tracks: tuple[Track, ...], writer: VolumeWriter) -> LiveSegment:
         identity = SegmentIdentity(uuid7(unit.capture_ns), self.camera_id, self._stream)
         path = writer.volume.path / recording_name(self.camera_id, unit.capture_ns, self._stream)
-        return LiveSegment(identity, tracks, unit, path, self)
+        expected = self._left_out | {
+            track_id
+            for track_id, last in self._flowed.items()
+            if abs(unit.capture_ns - last.capture_ns) <= FLOWING_NS
+        }
+        self._flowed, self._left_out = {}, set()
+        return LiveSegment(identity, tracks, unit, path, self, expected=expected)
 
     # -- doing ------------------------------------------------------------------------------------------
 
-    def _write(self, unit: AccessUnit) -> None:
-        assert self._live is not None
+    def _write(self, live: LiveSegment, unit: AccessUnit) -> None:
         assert self._writer is not None
         try:
             if unit.discontinuity and (unit.track.kind is MediaKind.VIDEO or not self._has_video):
-                self._append(self._live.writer.flush())  # no fragment spans what is missing
-            written = self._live.writer.push(unit)
+                self._append(live.writer.flush())  # no fragment spans what is missing
+            written = live.writer.push(unit)
         except InvalidInput as error:
             self._refuse(self._cut(), error)
             return
@@ -208,7 +224,23 @@ class Recorder:
         if written is not None:
             assert self._live is not None
             assert self._writer is not None
+            if not self._live.begun:
+                listed = {track.id for track in self._live.tracks}
+                self._tracks = {id_: track for id_, track in self._tracks.items() if id_ in listed}
+                self._live.begun = True
+                self._writer.begin(self._live)
             self._writer.append(self._live, written)
+
+    def _leave_out(self, unit: AccessUnit) -> None:
+        """The segment does not list the unit's track: that waits for the next cut, which comes soon."""
+        self.units_left_out += 1
+        if unit.track.id not in self._left_out:
+            self._left_out.add(unit.track.id)
+            log.info(
+                "a track begins in the middle of a segment; it is recorded from the next key picture on",
+                camera=self.camera_id,
+                codec=unit.track.codec.value,
+            )
 
     def _cut(self) -> int:
         """Finish the segment here; gives the end of its footage (wall clock, ns)."""
@@ -233,7 +265,7 @@ class Recorder:
         self._writer = None
         self._kept = False
         self._tracks_changed = False
-        self._last.clear()
+        self._flowed, self._last = self._last, {}
 
     def _refuse(self, since_ns: int, error: InvalidInput) -> None:
         """The stream breaks the format's rules: say so, and try again after a while."""

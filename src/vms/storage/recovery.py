@@ -32,7 +32,7 @@ from vms.storage.layout import (
     is_day_directory,
     is_recording_file,
 )
-from vms.storage.live import codec_of
+from vms.storage.live import codec_of, recorded_tracks
 from vms.storage.segment import Segment, SegmentIndex
 from vms.storage.volume import Volume
 from vms.telemetry.logs import get_logger
@@ -229,6 +229,7 @@ def _row(path: Path, file: SegmentFile, size_bytes: int) -> CatalogRow:
         camera = camera_id(file.identity.camera_id)
     except ValueError as error:
         raise FormatError(f"names a camera that cannot be: {error}") from error
+    tracks = recorded_tracks(file.tracks, file.fragments)
     segment = Segment(
         id=file.identity.segment_id,
         camera_id=camera,
@@ -238,7 +239,7 @@ def _row(path: Path, file: SegmentFile, size_bytes: int) -> CatalogRow:
         end_ns=max(fragment.end_ns for fragment in file.fragments),
         size_bytes=size_bytes,
         closed=True,
-        video=codec_of(file.tracks, MediaKind.VIDEO),
-        audio=codec_of(file.tracks, MediaKind.AUDIO),
+        video=codec_of(tracks, MediaKind.VIDEO),
+        audio=codec_of(tracks, MediaKind.AUDIO),
     )
     return CatalogRow(segment, SegmentIndex(file.init, file.fragments))

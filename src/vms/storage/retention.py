@@ -44,11 +44,15 @@ class Retention:
         self._retention_ns = retention_ns
         self._wall_minus_monotonic_ns = clock.wall_ns() - clock.monotonic_ns()
         self._hold_until_ns = 0
+        self._short_told = False
+        self._nothing_told = False
 
     async def enforce(self) -> None:
         """Bring the volume within its rules. Raises StorageError."""
         if await self._room_bytes() <= 0:
             await self._make_room()  # first: on a full disk the catalog cannot be written either
+            if await self._room_bytes() <= 0:
+                return  # others filled it, and no recording is left that could go
         if self._clock_is_trusted():
             await self._expire()
         await self._make_room()
@@ -77,15 +81,16 @@ class Retention:
         excess = await self._excess_bytes()
         if excess <= 0:
             return
-        if self._volume.room_bytes <= 0:
-            log.warning(
-                "the disk is nearly full; the oldest recordings go", path=str(self._volume.path), bytes=excess
-            )
+        if self._volume.room_bytes <= 0 and not self._short_told:
+            self._short_told = True  # once: where the disk is smaller than the quota, this goes on for ever
+            log.warning("the disk is nearly full; the oldest recordings go", path=str(self._volume.path))
         excess += self._volume.quota_bytes // HEADROOM_SHARE
         while excess > 0:
             oldest = await self._volume.catalog.run(lambda each: each.oldest(BATCH))
             if not oldest:
-                log.warning("a volume is full of recordings still being written", path=str(self._volume.path))
+                if not self._nothing_told:
+                    log.warning("a volume is full, and no recording can go", path=str(self._volume.path))
+                self._nothing_told = True
                 return
             going = []
             for segment in oldest:
@@ -95,6 +100,7 @@ class Retention:
                 excess -= segment.size_bytes
             await self._delete(going)
             self.displaced += len(going)
+            self._nothing_told = False
 
     async def _excess_bytes(self) -> int:
         """How much has to go: beyond the quota, or to have the free-space floor back."""

@@ -53,17 +53,15 @@ class SegmentIndex:
     fragments: Sequence[Fragment]
 
 
-class OpenSegment:
-    """A recording file open for reading; a context manager that closes it.
+class OpenFile:
+    """A recording file open for reading; a context manager that closes it. Its structure was not looked at.
 
     segment: what was asked for, as it stood when it was opened.
-    file: its structure; of a segment still being written, up to the last fragment that was written whole.
     Reads go on to work when retention deletes the file meanwhile.
     """
 
-    def __init__(self, segment: Segment, file: SegmentFile, descriptor: int) -> None:
+    def __init__(self, segment: Segment, descriptor: int) -> None:
         self.segment = segment
-        self.file = file
         self._descriptor = descriptor
 
     def fileno(self) -> int:
@@ -86,3 +84,19 @@ class OpenSegment:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class OpenSegment(OpenFile):
+    """An open recording file and what is in it.
+
+    file: its structure; of a segment still being written, up to the last fragment that was written whole.
+    """
+
+    def __init__(self, segment: Segment, file: SegmentFile, descriptor: int) -> None:
+        super().__init__(segment, descriptor)
+        self.file = file
+
+    def without_index(self) -> OpenFile:
+        """The same open file without its structure, which may be large; this object is closed by it."""
+        descriptor, self._descriptor = self._descriptor, -1
+        return OpenFile(self.segment, descriptor)

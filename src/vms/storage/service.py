@@ -6,8 +6,8 @@ Belongs here: which recorder writes where, and queries over all volumes. Does no
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
@@ -29,7 +29,7 @@ from vms.storage.keeper import VolumeKeeper
 from vms.storage.live import LiveSegment
 from vms.storage.metrics import storage_metrics
 from vms.storage.recorder import Recorder
-from vms.storage.segment import OpenSegment, Segment, SegmentIndex
+from vms.storage.segment import OpenFile, OpenSegment, Segment, SegmentIndex
 from vms.storage.volume import Volume
 from vms.storage.writer import QUEUE_LIMIT_BYTES, SYNC_INTERVAL_S, VolumeWriter
 from vms.telemetry.logs import get_logger
@@ -104,9 +104,10 @@ class StorageService:
 
     async def stop(self) -> None:
         """Close every segment, so that each is an ordinary MP4 file, and release the volumes."""
-        segments = [recorder.stop() for recorder in self._recorders.values()]
+        for recorder in self._recorders.values():
+            recorder.stop()
         self._recorders.clear()
-        await _finished([live for live in segments if live is not None])
+        await _finished(self._live())  # also what was cut before, when its camera was disconnected
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -249,18 +250,21 @@ class StorageService:
         """Open a segment's file to read what is in it. Raises SegmentNotFound, SegmentUnreadable."""
         segment = await self.segment(segment_id)
         live = self._live_segment(segment_id)
-        try:
+        with _typed(segment_id):
             if live is not None:
                 descriptor = await asyncio.to_thread(_open_file, live.path)
                 return OpenSegment(live.segment(), live.file(), descriptor)
             descriptor, file = await asyncio.to_thread(_open_closed, segment.path)
             return OpenSegment(segment, file, descriptor)
-        except FileNotFoundError as error:
-            raise SegmentNotFound(segment_id) from error
-        except OSError as error:
-            raise SegmentUnreadable(segment_id, error.strerror or str(error)) from error
-        except FormatError as error:
-            raise SegmentUnreadable(segment_id, str(error)) from error
+
+    async def open_file(self, segment_id: UUID) -> OpenFile:
+        """Open a segment's file for its bytes alone: `segment.size_bytes` of them, without a look at its index.
+
+        Raises SegmentNotFound, SegmentUnreadable.
+        """
+        segment = await self.segment(segment_id)
+        with _typed(segment_id):
+            return OpenFile(segment, await asyncio.to_thread(_open_file, segment.path))
 
     def metrics(self) -> Iterable[MetricFamily]:
         """Volumes, writers, retention and recovery as they stand."""
@@ -354,6 +358,19 @@ async def _finished(segments: Sequence[LiveSegment]) -> None:
         _, late = await asyncio.wait(waits, timeout=FINISH_TIMEOUT_S)
         for wait in late:
             wait.cancel()
+
+
+@contextmanager
+def _typed(segment_id: UUID) -> Iterator[None]:
+    """Errors of a disk and of a damaged file as those of storage."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise SegmentNotFound(segment_id) from error
+    except OSError as error:
+        raise SegmentUnreadable(segment_id, error.strerror or str(error)) from error
+    except FormatError as error:
+        raise SegmentUnreadable(segment_id, str(error)) from error
 
 
 def _open_file(path: Path) -> int:

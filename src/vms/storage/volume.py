@@ -4,7 +4,6 @@ Belongs here: the state of a volume and what it may still take. Does not: writin
 (retention), repairing (recovery).
 """
 
-import errno
 import fcntl
 import os
 from pathlib import Path
@@ -22,6 +21,7 @@ from vms.telemetry.logs import get_logger
 
 FREE_FLOOR_BYTES = 1 << 30  # kept free on the file system, whatever the quota says …
 FREE_FLOOR_SHARE = 50  # … but at most a 50th of it, so that small disks are of use
+RESERVE_SHARE = 4  # what is about to be written is kept free as well, up to a 4th
 _PROBE_NAME = ".vms-probe"
 
 log = get_logger(__name__)
@@ -34,6 +34,7 @@ class Volume:
     live: the segments being written, until they have their row. live_paths: their files, from before they are
         created; recovery leaves these alone. Both hold what failed to finish as well.
     closed_bytes: size of all segments in the catalog. room_bytes: what `free_bytes` said when last asked.
+    reserve_bytes: what may be written before that is asked again; kept free, so that the disk is not full first.
     """
 
     def __init__(self, config: VolumeConfig, clock: Clock, known: KnownVolumes) -> None:
@@ -46,6 +47,7 @@ class Volume:
         self.live_paths: set[Path] = set()
         self.closed_bytes = 0
         self.room_bytes = 0
+        self.reserve_bytes = 0
         self._clock = clock
         self._known = known
         self._catalog: CatalogThread | None = None
@@ -53,6 +55,7 @@ class Volume:
         self._lock_descriptor = -1
         self._backoff = Backoff(1.0, 30.0)
         self._retry_at_ns = 0
+        self._told: set[str] = set()  # what was logged since the volume last worked
 
     @property
     def catalog(self) -> CatalogThread:
@@ -111,16 +114,21 @@ class Volume:
             status = os.statvfs(self.path)
         except OSError as error:
             raise VolumeUnavailable.from_os_error(self.path, error) from error
-        floor = min(FREE_FLOOR_BYTES, status.f_blocks * status.f_frsize // FREE_FLOOR_SHARE)
+        size = status.f_blocks * status.f_frsize
+        floor = min(FREE_FLOOR_BYTES, size // FREE_FLOOR_SHARE)
+        floor = max(floor, min(self.reserve_bytes, size // RESERVE_SHARE))
         return status.f_bavail * status.f_frsize - floor
 
     def fail(self, error: StorageError) -> None:
         """Remember why it cannot be used, and leave it alone for a while."""
-        if self.error is None or str(self.error) != str(error):
+        if str(error) not in self._told:  # a full disk is told of by files and by the catalog, in turns
+            self._told.add(str(error))
             log.error("a volume cannot be used", path=str(self.path), reason=str(error))
         self.errors += 1
         if self.due:
             self._retry_at_ns = self._clock.monotonic_ns() + round(self._backoff.next_s() * NS)
+        if self.is_open and isinstance(self.error, VolumeUnavailable) and isinstance(error, CatalogUnusable):
+            return  # a catalog cannot be written because of what is wrong with its disk
         self.error = error
 
     def probe(self) -> None:
@@ -128,7 +136,9 @@ class Volume:
         self.check()
         self.room_bytes = self.free_bytes()
         if self.room_bytes <= 0:
-            raise VolumeUnavailable.from_os_error(self.path, OSError(errno.ENOSPC, ""))
+            raise VolumeUnavailable(
+                self.path, "the disk is full, and no recording is left to delete; free space on it"
+            )
         probe = self.path / _PROBE_NAME
         try:
             with probe.open("wb") as file:
@@ -149,6 +159,7 @@ class Volume:
         """It took footage: forget what was wrong."""
         self.resume()
         self._backoff.reset()
+        self._told.clear()
 
     def close(self) -> None:
         """Close the catalog; blocks."""

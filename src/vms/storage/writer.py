@@ -31,6 +31,7 @@ from vms.telemetry.logs import get_logger
 
 QUEUE_LIMIT_BYTES = 256 << 20  # over 2 s of 200 cameras at 4 Mb/s: longer than a disk's own hiccups
 SYNC_INTERVAL_S = 1.0  # what a power loss may take
+GATHER_S = 0.05  # to wake the thread for each fragment costs more than to write it
 FINISHING_THREADS = 4  # syncs of one file system go better together: they share journal commits
 
 log = get_logger(__name__)
@@ -171,6 +172,8 @@ class VolumeWriter:
     def _run(self) -> None:
         sync_at_s = time.monotonic() + self._sync_interval_s
         while True:
+            if self._queue.empty():
+                time.sleep(GATHER_S)
             wait_s = sync_at_s - time.monotonic()
             if wait_s <= 0:
                 self._start_sync()

@@ -60,7 +60,7 @@ class Egress:
         self._order: tuple[Viewer, ...] = ()
         self._served = 0
         self._first = 0
-        self._walking = False
+        self._walking: asyncio.Handle | None = None
         self._pumped: dict[Viewer, int] = {}  # when each may send on, earliest first
         self._pacer: asyncio.TimerHandle | None = None
 
@@ -95,10 +95,9 @@ class Egress:
                 self._remember(frame)
             self._work.append(frame)
         self._shed(now_ns)
-        if self._work and not self._walking:
-            self._walking = True
+        if self._work and self._walking is None:
             self._begin_frame()
-            asyncio.get_running_loop().call_soon(self._walk)
+            self._walking = asyncio.get_running_loop().call_soon(self._walk)
 
     def gap(self, gap: Gap) -> None:
         """Viewers keep the last picture until the next key picture."""
@@ -153,6 +152,9 @@ class Egress:
         self.hub.detach(self)
         self._work.clear()
         self._forget_gop()
+        if self._walking is not None:  # the viewers of a walk that goes on later are not the next ones
+            self._walking.cancel()
+            self._walking = None
         if self._pacer is not None:
             self._pacer.cancel()
             self._pacer = None
@@ -215,8 +217,8 @@ class Egress:
         while self._work:
             frame, order, count = self._work[0], self._order, len(self._order)
             while self._served < count:
-                if now_ns >= end_ns:
-                    asyncio.get_running_loop().call_soon(self._walk)
+                if now_ns >= end_ns and self._work:
+                    self._walking = asyncio.get_running_loop().call_soon(self._walk)
                     return
                 viewer = order[self._served]
                 self._served += 1
@@ -232,7 +234,7 @@ class Egress:
                 self.delays_ns.append(now_ns - frame.pushed_ns)
             if self._work:
                 self._begin_frame()
-        self._walking = False
+        self._walking = None
 
     # pacing
 
@@ -261,7 +263,6 @@ class Egress:
         if self._pumped:
             delay_s = max(0, min(self._pumped.values()) - now_ns) / NS
             self._pacer = asyncio.get_running_loop().call_later(delay_s, self._pace)
-
 
     def _drain(self, viewer: Viewer, now_ns: int) -> bool:
         try:

@@ -45,6 +45,18 @@ def stream_metrics(
         "viewers being sent to",
         {camera_id: len(egress.viewers) for camera_id, egress in egresses.items()},
     )
+    yield _by_camera(
+        "vms_stream_frames_overrun",
+        counter,
+        "frames that no viewer got because serving could not keep up",
+        {camera_id: egress.frames_overrun for camera_id, egress in egresses.items()},
+    )
+    yield _by_camera(
+        "vms_stream_units_refused",
+        counter,
+        "pictures and sounds that are broken or too large to be sent",
+        {camera_id: egress.units_refused for camera_id, egress in egresses.items()},
+    )
     for name, text in VIEWER_COUNTERS.items():
         values = {camera_id: float(getattr(total, name)) for camera_id, total in totals.items()}
         yield _by_camera(f"vms_stream_{name}", counter, text, values)

@@ -186,8 +186,9 @@ class StreamService:
             egress.close()
 
     def _sweep(self) -> None:
-        self.endpoint.sweep()
+        # First of all, so that a sweep that fails is not the last one.
         self._sweeper = asyncio.get_running_loop().call_later(SWEEP_S, self._sweep)
+        self.endpoint.sweep()
 
 
 def _negotiate(offer: RemoteOffer, egress: Egress) -> tuple[ViewerMedia, list[Outgoing]]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-_USERINFO = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^\s/@]+@", re.IGNORECASE)
+_USERINFO = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^\s/\"'<>]+@", re.IGNORECASE)
 
 
 def redact(text: str) -> str:

@@ -16,6 +16,7 @@ from vms.wire.errors import ProtocolError
 MAX_TEXT_SIZE = 128 << 10
 MAX_MEDIA = 64
 MAX_ATTRIBUTES = 2000
+MAX_FORMATS = 128  # RTP has no more payload types (RFC 3550 §5.1)
 
 # RFC 3551 §6, the static payload types that cameras use.
 _STATIC_PAYLOAD_TYPES = {0: ("PCMU", 8000, 1), 8: ("PCMA", 8000, 1)}
@@ -75,12 +76,14 @@ class MediaDescription(_WithAttributes):
 
     @property
     def payload_types(self) -> list[int]:
-        return [int(text) for text in self.formats if text.isascii() and text.isdigit() and int(text) < 128]
+        numbers = [int(text) for text in self.formats if _is_number(text)]
+        return list(dict.fromkeys(number for number in numbers if number < 128))
 
     def rtpmap(self, payload_type: int) -> RtpMap | None:
         """How a payload type is encoded; static types (RFC 3551 §6) need no line. None when unknown."""
+        mine = f"{payload_type} "
         for value in self.values("rtpmap"):
-            found = _parse_rtpmap(value)
+            found = _parse_rtpmap(value) if value.startswith(mine) else None
             if found is not None and found.payload_type == payload_type:
                 return found
         static = _STATIC_PAYLOAD_TYPES.get(payload_type)
@@ -193,6 +196,8 @@ def _parse_media(value: str, line_number: int) -> MediaDescription:
     port = words[1].partition("/")[0]
     if not (port.isascii() and port.isdigit() and int(port[:8]) <= 65535):
         raise ProtocolError(f"session description line {line_number}: m= names no port")
+    if len(words) > 3 + MAX_FORMATS:
+        raise ProtocolError(f"session description line {line_number}: m= has more than {MAX_FORMATS} formats")
     return MediaDescription(words[0].lower(), int(port[:8]), words[2], words[3:])
 
 

@@ -19,6 +19,14 @@ def plain_movie(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_movie(tmp_path_factory.mktemp("movie") / "plain.mp4", seconds=12, fps=10, gop=10)
 
 
+@pytest.fixture(scope="session")
+def sounding_movie(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """8 s at 10 pictures a second, a key picture each second, no B-frames, AAC."""
+    return make_movie(
+        tmp_path_factory.mktemp("movie") / "sounding.mp4", seconds=8, fps=10, gop=10, sound=True
+    )
+
+
 @pytest.fixture
 def shelf(tmp_path: Path) -> Iterator[Shelf]:
     shelf = Shelf(tmp_path)

@@ -18,7 +18,8 @@ from vms.format.errors import FormatError
 from vms.format.hybrid import SegmentIdentity, SegmentWriter, read_segment
 from vms.media import AccessUnit, Codec, Gap, MediaKind, Track
 from vms.storage.errors import SegmentNotFound, SegmentUnreadable
-from vms.storage.segment import OpenSegment, Segment
+from vms.storage.playback import Playback
+from vms.storage.segment import OpenFile, OpenSegment, Segment
 
 PORCH = CameraId("porch")
 NOON_NS = 1_795_435_200 * NS  # 2026-11-23T12:00:00Z
@@ -31,7 +32,7 @@ class Shelf:
     folder: Path
     files: dict[UUID, Segment] = field(default_factory=dict)
     recorded_gaps: list[Gap] = field(default_factory=list)
-    opened: list[OpenSegment] = field(default_factory=list)
+    opened: list[OpenFile] = field(default_factory=list)
 
     async def segments(self, camera_id: CameraId, start_ns: int, end_ns: int) -> list[Segment]:
         found = (s for s in self.files.values() if s.camera_id == camera_id)
@@ -62,12 +63,24 @@ class Shelf:
         self.opened.append(opened)
         return opened
 
+    async def open_file(self, segment_id: UUID) -> OpenFile:
+        segment = await self.segment(segment_id)
+        opened = OpenFile(segment, os.open(segment.path, os.O_RDONLY))
+        self.opened.append(opened)
+        return opened
+
+    async def keep_silent_inits(self, playback: Playback, playlist: str) -> None:
+        """The init segments without sound that a playlist names, as files beside the recordings."""
+        for segment_id in self.files:
+            if (name := f"{segment_id}.init.mp4") in playlist:
+                (self.folder / name).write_bytes(await playback.init_segment(PORCH, segment_id))
+
     def delete(self, segment_id: UUID) -> None:
         """What retention does."""
         self.files.pop(segment_id).path.unlink()
 
     @property
-    def leaked(self) -> list[OpenSegment]:
+    def leaked(self) -> list[OpenFile]:
         """Files that were opened and never closed."""
         return [opened for opened in self.opened if opened.fileno() >= 0]
 
@@ -93,13 +106,11 @@ class Shelf:
                 parts += lost.buffers
             if written := writer.push(unit):
                 parts += written.buffers
-            if number == 0:
-                parts.append(writer.header())
         if close:
             if last := writer.flush():
                 parts += last.buffers
             finish = writer.finish()
-        data = bytearray(b"".join(parts))
+        data = bytearray(b"".join([writer.header(), *parts]))
         if close:
             data += finish.tail
             data[finish.flip_offset : finish.flip_offset + len(finish.flip)] = finish.flip
@@ -226,6 +237,23 @@ def moved(units: Sequence[AccessUnit], *, wall_s: float = 0.0, timeline_s: float
             )
         )
     return shifted
+
+
+def with_telephone_sound(units: Sequence[AccessUnit]) -> list[AccessUnit]:
+    """The pictures of `units` with a tone of G.711 µ-law, 8 kHz, 20 ms a packet."""
+    shown = [unit for unit in units if unit.track.kind is MediaKind.VIDEO]
+    track = audio_track(2, Codec.PCMU, sample_rate=8000, channels=1)
+    first, last = shown[0], shown[-1]
+    start = first.dts * 8000 // 90_000
+    packets = range((last.dts - first.dts) * 50 // 90_000)
+    tone = bytes(0x80 | index % 10 for index in range(160))
+    heard = [
+        AccessUnit(
+            track, tone, start + n * 160, start + n * 160, True, False, first.capture_ns + n * NS // 50, 0
+        )
+        for n in packets
+    ]
+    return sorted(shown + heard, key=lambda unit: (unit.dts / unit.track.clock_rate, unit.track.id))
 
 
 def with_other_parameter_sets(units: Sequence[AccessUnit], sets: tuple[bytes, ...]) -> list[AccessUnit]:

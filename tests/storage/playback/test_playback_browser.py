@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 from playwright.async_api import Page, Route, async_playwright
-from tests.storage.playback.shelf import NOON_NS, PORCH, Shelf, demux, moved
+from tests.storage.playback.shelf import NOON_NS, PORCH, Shelf, demux, moved, with_telephone_sound
 
 from vms.common.clock import NS
-from vms.media import Gap, GapReason
+from vms.media import Gap, GapReason, MediaKind
 from vms.storage.playback import Playback
 
 HLS_JS = Path(__file__).resolve().parents[3] / "web" / "node_modules" / "hls.js" / "dist" / "hls.min.js"
@@ -64,8 +64,13 @@ async def page(shelf: Shelf) -> AsyncIterator[Page]:
 async def play(page: Page, shelf: Shelf, playback: Playback) -> dict[str, Any]:
     """Play everything from noon on to its end; what the player says of it."""
     text = await playback.playlist(
-        PORCH, NOON_NS, NOON_NS + 600 * NS, segment_url=lambda segment_id: f"{segment_id}.mp4"
+        PORCH,
+        NOON_NS,
+        NOON_NS + 600 * NS,
+        segment_url=lambda segment_id: f"{segment_id}.mp4",
+        init_url=lambda segment_id: f"{segment_id}.init.mp4",
     )
+    await shelf.keep_silent_inits(playback, text)
     (shelf.folder / "playback.m3u8").write_text(text)
     await page.goto(SITE)
     await page.evaluate("async () => { video.playbackRate = 4; await video.play() }")
@@ -118,3 +123,22 @@ async def test_chromium_gets_over_lost_pictures(page, shelf, playback, plain_mov
     assert [error for error in played["errors"] if "fatal" in error] == []
     assert played["discontinuities"] == 2
     assert played["pictures"] >= 100
+
+
+async def test_chromium_plays_the_pictures_of_a_camera_with_g711_sound(page, shelf, playback, plain_movie):
+    shelf.record(with_telephone_sound(demux(plain_movie)), file_s=5)
+    played = await play(page, shelf, playback)
+    assert played["errors"] == []
+    assert played["duration"] == pytest.approx(12, abs=0.2)
+    assert played["pictures"] >= 118
+
+
+async def test_chromium_plays_over_files_with_and_without_sound(page, shelf, playback, sounding_movie):
+    units = demux(sounding_movie)
+    shelf.record([unit for unit in units if unit.track.kind is MediaKind.VIDEO])
+    shelf.record(moved(units, wall_s=8, timeline_s=8))
+    shelf.record(with_telephone_sound(moved(units, wall_s=16, timeline_s=16)))
+    played = await play(page, shelf, playback)
+    assert [error for error in played["errors"] if "fatal" in error] == []
+    assert played["duration"] == pytest.approx(24, abs=0.3)
+    assert played["pictures"] >= 235

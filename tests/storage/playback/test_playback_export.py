@@ -21,6 +21,7 @@ from vms.storage.playback import (
 )
 from vms.storage.playback.download import CHUNK_BYTES
 from vms.storage.playback.service import MAX_EXPORTS
+from vms.storage.segment import OpenSegment
 
 
 async def export(playback: Playback, start_s: float, end_s: float) -> Export:
@@ -254,3 +255,31 @@ async def test_a_recording_file_is_read_by_byte_range(shelf, playback, plain_mov
         assert await read(download) == data
         assert await read(download, 48, 1000) == data[48:1001]
         await download.close()
+
+
+async def test_an_export_over_a_change_of_encoding_has_parameter_sets_before_its_key_pictures(
+    shelf, playback, plain_movie, movie
+):
+    shelf.record(demux(plain_movie))
+    shelf.record(moved(demux(movie), wall_s=12, timeline_s=12))
+    path = await save(playback, shelf, 0, 60)
+    assert decoded(path) == decoded(plain_movie) + decoded(movie)
+    download, whole = await export(playback, 0, 60), path.read_bytes()
+    sets = download._body.inserted[0]
+    assert whole.count(sets) == 12, "one a key picture of the second encoding"
+    at = whole.index(sets)
+    for first, last in (
+        (at - 3, at + 2),
+        (at, at + len(sets) - 1),
+        (at + 5, at + len(sets) + 9),
+        (at - 9, at + 999),
+    ):
+        assert await read(download, first, last) == whole[first : last + 1]
+    await download.close()
+
+
+async def test_a_request_for_bytes_looks_at_nothing_else_in_the_file(shelf, playback, plain_movie):
+    (segment,) = shelf.record(demux(plain_movie))
+    download = await playback.segment_bytes(PORCH, segment.id)
+    assert not [opened for opened in shelf.opened if isinstance(opened, OpenSegment)]
+    await download.close()

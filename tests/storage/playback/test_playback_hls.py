@@ -13,9 +13,11 @@ from tests.storage.playback.shelf import (
     moved,
     packets,
     with_other_parameter_sets,
+    with_telephone_sound,
 )
 
 from vms.common.clock import NS, parse_rfc3339
+from vms.common.errors import NotFound, Unavailable
 from vms.media import AccessUnit, Gap, GapReason, MediaKind
 from vms.storage.errors import SegmentUnreadable
 from vms.storage.playback import NothingRecorded, Playback, RangeInvalid, RangeTooLong
@@ -55,7 +57,7 @@ def parse(text: str) -> Playlist:
         elif tag == "#EXT-X-PROGRAM-DATE-TIME":
             now["at_ns"] = parse_rfc3339(value)
         elif tag == "#EXT-X-MAP":
-            now["map_url"] = re.fullmatch(r'URI="([^"]+)",BYTERANGE="\d+@\d+"', value)[1]
+            now["map_url"] = re.fullmatch(r'URI="([^"]+)"(?:,BYTERANGE="\d+@\d+")?', value)[1]
         elif tag == "#EXT-X-DISCONTINUITY":
             now["discontinuity"] = True
         elif line.startswith("#"):
@@ -73,7 +75,9 @@ async def play(playback: Playback, shelf: Shelf, start_s: float, end_s: float) -
         NOON_NS + round(start_s * NS),
         NOON_NS + round(end_s * NS),
         segment_url=lambda segment_id: f"{segment_id}.mp4",
+        init_url=lambda segment_id: f"{segment_id}.init.mp4",
     )
+    await shelf.keep_silent_inits(playback, text)
     path = shelf.folder / "playback.m3u8"
     path.write_text(text)
     return path, parse(text)
@@ -275,3 +279,39 @@ async def test_a_range_that_cannot_be_is_refused(shelf, playback):
         await play(playback, shelf, 10, 10)
     with pytest.raises(RangeTooLong, match=r"in parts, the first up to 2026-11-24T12:00:00"):
         await play(playback, shelf, 0, 7 * 86400)
+
+
+async def test_g711_sound_is_hidden_from_players_and_the_pictures_stay(shelf, playback, plain_movie):
+    (segment,) = shelf.record(with_telephone_sound(demux(plain_movie)))
+    path, playlist = await play(playback, shelf, 0, 60)
+    init = (shelf.folder / f"{segment.id}.init.mp4").read_bytes()
+    assert b"soun" not in init
+    assert b"soun" in segment.path.read_bytes()
+    assert {part.map_url for part in playlist.parts} == {f"{segment.id}.init.mp4"}
+    assert {part.url for part in playlist.parts} == {f"{segment.id}.mp4"}
+    assert pictures(path) == decoded(plain_movie)
+
+
+async def test_sound_that_not_all_files_have_is_hidden_in_all(shelf, playback, sounding_movie):
+    units = demux(sounding_movie)
+    shelf.record(units)
+    path, _ = await play(playback, shelf, 0, 60)
+    assert ".init.mp4" not in path.read_text()
+    shown = [unit for unit in units if unit.track.kind is MediaKind.VIDEO]
+    broken = [u for u in units if u in shown or not 2 < (u.capture_ns - NOON_NS) / NS < 5]
+    for other in (shown, broken):
+        (segment,) = shelf.record(moved(other, wall_s=8, timeline_s=8))
+        path, playlist = await play(playback, shelf, 0, 60)
+        hidden = {part.map_url for part in playlist.parts}
+        assert len([url for url in hidden if url.endswith(".init.mp4")]) == (2 if other is broken else 1)
+        assert pictures(path) == 2 * decoded(sounding_movie)
+        shelf.delete(segment.id)
+
+
+async def test_an_init_segment_of_another_camera_is_not_found(shelf, playback, plain_movie):
+    (segment,) = shelf.record(demux(plain_movie))
+    with pytest.raises(NotFound):
+        await playback.init_segment("gate", segment.id)
+    segment.path.write_bytes(bytes(1000))
+    with pytest.raises(Unavailable):
+        await playback.init_segment(PORCH, segment.id)

@@ -18,7 +18,9 @@ async def shown(playback: Playback, folder, start_ns: int, end_ns: int) -> tuple
     await download.close()
     listed = await playback.timeline(porch, start_ns, end_ns)
     paths = {segment.id: segment.path for segment in listed.segments}
-    text = await playback.playlist(porch, start_ns, end_ns, segment_url=lambda each: f"{paths[each]}")
+    text = await playback.playlist(
+        porch, start_ns, end_ns, segment_url=lambda each: f"{paths[each]}", init_url=str
+    )
     playlist = folder / "playback.m3u8"
     playlist.write_text(text)
     return decoded(movie), decoded(playlist, "-allowed_extensions", "ALL")
@@ -62,7 +64,7 @@ async def test_a_camera_that_came_back_leaves_two_spans_and_a_gap(start, clock: 
     timeline = await playback.timeline("porch", begin_ns, clock.wall_ns())
     assert len(timeline.spans) == 2
     assert next(gap.reason for gap in timeline.gaps) is GapReason.CAMERA_LOST
-    text = await playback.playlist("porch", begin_ns, clock.wall_ns(), segment_url=str)
+    text = await playback.playlist("porch", begin_ns, clock.wall_ns(), segment_url=str, init_url=str)
     assert text.count("#EXT-X-DISCONTINUITY") == 1
     movie, _ = await shown(playback, tmp_path, begin_ns, clock.wall_ns())
     assert len(movie) == 150

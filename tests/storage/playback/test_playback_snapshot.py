@@ -8,7 +8,7 @@ import av
 import pytest
 from tests.storage.playback.shelf import NOON_NS, PORCH, demux, moved
 
-from vms.common.clock import NS
+from vms.common.clock import NS, parse_rfc3339, rfc3339
 from vms.common.errors import NotFound, Unavailable
 from vms.media import Gap, GapReason, MediaKind
 from vms.storage.playback import NothingRecorded, PictureUnavailable, RangeInvalid, snapshot
@@ -139,3 +139,24 @@ async def test_a_time_before_1970_and_an_unknown_camera(shelf, playback):
         await playback.snapshot(PORCH, -1)
     with pytest.raises(NotFound, match="has no recordings"):
         await playback.snapshot(PORCH, at(0))
+
+
+async def test_the_start_of_a_recording_as_it_is_printed_finds_its_first_picture(
+    shelf, playback, plain_movie
+):
+    shelf.record(moved(demux(plain_movie), wall_s=0.000_456))
+    printed = parse_rfc3339(rfc3339(NOON_NS + 456_000))
+    assert printed == NOON_NS
+    assert nearest(await playback.snapshot(PORCH, printed), plain_movie) == 0
+    with pytest.raises(NothingRecorded):
+        await playback.snapshot(PORCH, NOON_NS - 1_000_000)
+    with pytest.raises(NothingRecorded):
+        await playback.snapshot(PORCH, NOON_NS + 455_999)
+
+
+async def test_the_start_of_a_gap_as_it_is_printed_finds_the_last_picture(shelf, playback, plain_movie):
+    shelf.record(moved(demux(plain_movie), wall_s=0.000_456))
+    shelf.recorded_gaps.append(Gap(at(12.000_456), None, GapReason.CAMERA_LOST))
+    assert nearest(await playback.snapshot(PORCH, at(12)), plain_movie) == 119
+    with pytest.raises(NothingRecorded):
+        await playback.snapshot(PORCH, at(12.001))

@@ -1,7 +1,7 @@
 from pathlib import Path
 from uuid import UUID
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.storage.playback.shelf import PORCH
 
@@ -94,6 +94,7 @@ stretches = st.lists(
 )
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(stretches, stretches, cells, cells)
 def test_every_second_between_recordings_is_in_a_span_or_in_a_gap(files, gaps, one, other):
     start, end = min(one, other), max(one, other) + 1

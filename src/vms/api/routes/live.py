@@ -67,6 +67,7 @@ async def start_viewer(camera: KnownCamera, ports: PortsDependency, request: Req
     if await request.is_disconnected():
         # Nobody will ever come for this session; it is not left to its ICE timeout.
         await ports.live.end(answer.session_id)
+        return Response(status_code=204)  # to nobody
     session = _sessions(request).add(answer.session_id, camera_id, offer)
     headers = {
         "Location": f"{API_PREFIX}/cameras/{camera_id}/whep/{answer.session_id}",

@@ -74,7 +74,8 @@ async def get_playlist(
 ) -> Response:
     """An HLS playlist over byte ranges of the recordings, those being written included.
 
-    EXT-X-PROGRAM-DATE-TIME gives wall-clock times; there is a discontinuity at every gap.
+    EXT-X-PROGRAM-DATE-TIME gives wall-clock times; there is a discontinuity at every gap. Sound is left out
+    unless all recordings in it have AAC or all have Opus throughout: browsers would not play the pictures.
     """
     wanted = parse_range_or_last_day(start, end, ports.clock.wall_ns(), LONGEST_PLAYBACK_NS)
     camera_id = camera.camera.id
@@ -83,6 +84,7 @@ async def get_playlist(
         wanted.start_ns,
         wanted.end_ns,
         segment_url=lambda segment: _segment_url(camera_id, segment),
+        init_url=lambda segment: _init_url(camera_id, segment),
     )
     return Response(text, media_type=PLAYLIST_TYPE, headers={"Cache-Control": "no-store"})
 
@@ -126,6 +128,26 @@ async def get_segment(camera_id: CameraIdInPath, segment_id: SegmentId, ports: P
 
 @readable(
     router,
+    "/segments/{segment_id}/init.mp4",
+    response_class=Response,
+    responses={200: content("video/mp4", "the init segment", format="binary")}
+    | problems(s404="no such camera, or no such recording of it"),
+)
+async def get_init_segment(
+    camera_id: CameraIdInPath, segment_id: SegmentId, ports: PortsDependency
+) -> Response:
+    """A recording's init segment with its sound hidden, for players that cannot take it, such as G.711.
+
+    Playlists name it where that is so; media segments are byte ranges of the recording file all the same.
+    """
+    await ports.registry.get(camera_id)
+    init = await ports.playback.init_segment(camera_id, segment_id)
+    # A file's beginning never changes, also while it is being written
+    return Response(init, media_type="video/mp4", headers={"Cache-Control": "private, max-age=3600"})
+
+
+@readable(
+    router,
     "/snapshot.jpg",
     response_class=Response,
     responses={200: content("image/jpeg", "the picture", format="binary")}
@@ -135,7 +157,10 @@ async def get_snapshot(
     camera: KnownCamera,
     ports: PortsDependency,
     request: Request,
-    at: Annotated[TimeText | None, Query(description="default: now, from the live stream")] = None,
+    at: Annotated[
+        TimeText | None,
+        Query(description="default: now, from the live stream; whole milliseconds mean all of each"),
+    ] = None,
 ) -> Response:
     """The camera's picture now, or as it was recorded at a time in the past."""
     camera_id = camera.camera.id
@@ -151,6 +176,10 @@ async def get_snapshot(
 
 def _segment_url(camera_id: CameraId, segment_id: UUID) -> str:
     return f"{API_PREFIX}/cameras/{camera_id}/segments/{segment_id}.mp4"
+
+
+def _init_url(camera_id: CameraId, segment_id: UUID) -> str:
+    return f"{API_PREFIX}/cameras/{camera_id}/segments/{segment_id}/init.mp4"
 
 
 def _recordings(camera_id: CameraId, timeline: Timeline) -> Recordings:

@@ -6,7 +6,7 @@ crash loses is what the newest fragment lacks: at most `max_fragment_s` of pictu
 Belongs here: when a fragment ends, and what is in it. Does not: queues, files, syncing (vms.storage).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from operator import sub
 
 from vms.common.clock import NS
@@ -39,40 +39,59 @@ _FOLLOWER_SLACK = 1.5
 class _Pending:
     """What waits of one track for the end of its fragment."""
 
-    __slots__ = ("in_band", "last_dts", "latest_dts", "limit", "samples", "track", "units", "video")
+    __slots__ = (
+        "first_dts",
+        "last_dts",
+        "latest_dts",
+        "limit",
+        "samples",
+        "track",
+        "units",
+        "video",
+    )
 
     def __init__(self, track: Track, limit_s: float) -> None:
         self.track = track
         self.video = track.kind is MediaKind.VIDEO
         self.limit = limit_s * track.clock_rate
         self.units: list[AccessUnit] = []
+        self.first_dts = 0  # of `units`; looked at here, because the units themselves have left the caches
         self.last_dts = -1
         self.latest_dts = MAX_TIME
         self.samples = TrackSamples(track, [sample_entries.build(track)])
-        self.in_band = False
 
 
 class SegmentWriter:
     """One recording file, as bytes to be written by the caller.
 
     tracks: what the stream consists of; a unit of another track, or of another version of one of these, is
-        refused. Tracks that no unit came for are left out of the final moov.
-    max_fragment_s: a fragment ends before it would last longer, and before every key picture.
+        refused. When the first fragment is complete, those that no unit came for are dropped: players wait
+        in vain for a track that the init segment lists and no fragment has.
+    expected: ids of tracks that stay although no unit came yet, because they flowed until now.
+    max_fragment_s: a fragment ends before it would last longer, and before every key picture; the first one
+        goes on over key pictures while a track is awaited.
     fragments: those handed out so far. size: bytes up to the end of the last of them.
 
-    Use: `push` the first unit, write `header()`, then every fragment that `push` gives; at the end `flush`,
-    then `finish`. Raises FormatError when a track has no parameter sets, or unusable ones.
+    Use: `push` until it gives the first fragment, write `header()`, then that fragment and all others; at the
+    end `flush`, then `finish`. Raises FormatError when a track has no parameter sets, or unusable ones.
     """
 
     def __init__(
-        self, tracks: Sequence[Track], identity: SegmentIdentity, *, max_fragment_s: float = 0.5
+        self,
+        tracks: Sequence[Track],
+        identity: SegmentIdentity,
+        *,
+        max_fragment_s: float = 0.5,
+        expected: Collection[int] = (),
     ) -> None:
         if not tracks or len({track.id for track in tracks}) != len(tracks):
             raise FormatError(f"a recording of {len(tracks)} tracks needs as many different track ids")
         self._tracks = tuple(tracks)
         self._identity = identity
-        self._in_band: frozenset[int] = frozenset()
         self._header: bytes | None = None
+        self._awaited = {track.id for track in tracks}.difference(
+            expected
+        )  # empty once the header is settled
         self._has_video = any(track.kind is MediaKind.VIDEO for track in tracks)
         self._pending: dict[int, _Pending] = {}
         for track in tracks:
@@ -82,24 +101,21 @@ class SegmentWriter:
         self._pending_units = 0
         self._pending_bytes = 0
         self.fragments: list[Fragment] = []
-        self.size = len(build_beginning(tracks, identity, self._in_band))
+        build_beginning(tracks, identity, frozenset())  # what cannot be written is refused now
+        self.size = 0
+
+    @property
+    def tracks(self) -> tuple[Track, ...]:
+        """Those that the file lists; before its first fragment, those that it may list."""
+        return self._tracks
 
     def header(self) -> bytes:
-        """The file's first bytes. Always the same, and of the same length whenever it is asked for.
+        """The file's first bytes; FormatError before the first fragment, which decides what they say.
 
-        Best asked for after the first `push`: when the first picture carries its parameter sets, the
-        sample entry says so (``avc3``, ``hev1``).
+        Where the first picture carries its parameter sets, the sample entry says so (``avc3``, ``hev1``).
         """
         if self._header is None:
-            self._in_band = frozenset(
-                track_id
-                for track_id, pending in self._pending.items()
-                if pending.in_band or (not pending.samples and _is_in_band(pending.units))
-            )
-            for track_id in self._in_band:
-                pending = self._pending[track_id]
-                pending.samples.entries = [sample_entries.build(pending.track, in_band=True)]
-            self._header = build_beginning(self._tracks, self._identity, self._in_band)
+            raise FormatError("a recording has no header before its first fragment")
         return self._header
 
     def push(self, unit: AccessUnit) -> WrittenFragment | None:
@@ -109,11 +125,10 @@ class SegmentWriter:
         track or version, empty or huge, or with a decoding time that does not rise. Times are not bent:
         the caller ends the file and begins the next one with the unit.
         """
-        pending = self._pending.get(unit.track.id)
-        if pending is None or (pending.track is not unit.track and pending.track != unit.track):
-            raise FormatError(
-                f"track {unit.track.id}, version {unit.track.version}, is not of this recording"
-            )
+        track = unit.track
+        pending = self._pending.get(track.id)
+        if pending is None or (pending.track is not track and pending.track != track):
+            raise FormatError(f"track {track.id}, version {track.version}, is not of this recording")
         dts, pts, size = unit.dts, unit.pts, len(unit.data)
         if not (
             pending.last_dts < dts <= pending.latest_dts
@@ -122,9 +137,13 @@ class SegmentWriter:
             and 0 < size <= MAX_UNIT_BYTES
         ):
             raise FormatError(_why_refused(unit, pending.last_dts))
+        if self._awaited:
+            self._awaited.discard(track.id)
         written = None
         if self._pending_units and self._ends_before(unit, pending, dts):
             written = self._cut(pending, dts)
+        if not pending.units:
+            pending.first_dts = dts
         pending.units.append(unit)
         pending.last_dts = dts
         pending.latest_dts = min(dts + _U32_MAX, MAX_TIME)
@@ -149,18 +168,16 @@ class SegmentWriter:
         """What closes the file. Raises FormatError when there is no fragment, or `flush` was forgotten."""
         if self._pending_units:
             raise FormatError(f"{self._pending_units} units are pending: flush before finish")
-        self.header()
         samples = [pending.samples for pending in self._pending.values()]
         return build_finish(self.fragments, samples, list(self._pending))
 
     def _ends_before(self, unit: AccessUnit, pending: _Pending, dts: int) -> bool:
-        if pending.video and unit.key:
+        if pending.video and unit.key and not self._awaited:
             return True
         if self._pending_units >= MAX_PENDING_UNITS or self._pending_bytes >= MAX_PENDING_BYTES:
             return True
-        units = pending.units
         # The unit is expected to last as long as the one before it
-        return bool(units) and 2 * dts - units[-1].dts - units[0].dts > pending.limit
+        return bool(pending.units) and 2 * dts - pending.last_dts - pending.first_dts > pending.limit
 
     def _cut(self, ending: _Pending, end_dts: int) -> WrittenFragment | None:
         """End the fragment before a unit of `ending` at `end_dts`. Of each other track the newest unit
@@ -178,12 +195,32 @@ class SegmentWriter:
             if len(units) > 1:
                 runs.append((pending, units[:-1], units[-1].dts))
             pending.units = units[-1:]
+            pending.first_dts = pending.last_dts
             kept += 1
             kept_bytes += len(units[-1].data)
         self._pending_units, self._pending_bytes = kept, kept_bytes
         return self._write(runs) if runs else None
 
+    def _settle(self, parts: list[tuple[_Pending, list[AccessUnit], int]]) -> bytes:
+        """The header, with the first fragment in hand."""
+        begun = {pending.track.id: units for pending, units, _ in parts}
+        self._tracks = tuple(track for track in self._tracks if track.id not in self._awaited)
+        self._pending = {track.id: self._pending[track.id] for track in self._tracks}
+        self._awaited.clear()
+        in_band = frozenset(
+            track_id
+            for track_id, pending in self._pending.items()
+            if _is_in_band(begun.get(track_id) or pending.units)
+        )
+        for track_id in in_band:
+            pending = self._pending[track_id]
+            pending.samples.entries = [sample_entries.build(pending.track, in_band=True)]
+        return build_beginning(self._tracks, self._identity, in_band)
+
     def _write(self, parts: list[tuple[_Pending, list[AccessUnit], int]]) -> WrittenFragment:
+        if self._header is None:
+            self._header = self._settle(parts)
+            self.size = len(self._header)
         buffers: list[bytes] = [b""]
         runs, held = [], []
         for pending, units, end_dts in parts:
@@ -213,10 +250,8 @@ class SegmentWriter:
             first.key if leader.video else not self._has_video,
             tuple(held),
         )
-        for (pending, units, _), run in zip(parts, runs, strict=True):
+        for (pending, _, _), run in zip(parts, runs, strict=True):
             samples = pending.samples
-            if not samples:
-                pending.in_band = _is_in_band(units)
             samples.append(run.first_dts, run.durations, run.sizes, run.composition_offsets, run.keys)
             samples.append_chunk(self.size + len(time) + run.data_offset, len(run.sizes))
         self.fragments.append(fragment)

@@ -42,6 +42,20 @@ def full_box(kind: bytes, version: int, flags: int, *parts: bytes) -> bytes:
     return box(kind, (version << 24 | flags).to_bytes(4), *parts)
 
 
+Part = bytes | memoryview
+"""A piece of a box; large ones are views, which are copied once, when everything is put together."""
+
+
+def box_parts(kind: bytes, *parts: Part) -> list[Part]:
+    """As `box`, in pieces that are still to be put together."""
+    return [(HEADER_BYTES + sum(map(len, parts))).to_bytes(4) + kind, *parts]
+
+
+def full_box_parts(kind: bytes, version: int, flags: int, *parts: Part) -> list[Part]:
+    """As `full_box`, in pieces."""
+    return box_parts(kind, (version << 24 | flags).to_bytes(4), *parts)
+
+
 def mdat_header(payload_size: int) -> bytes:
     """The header of an mdat, with a 64-bit size only where that is needed."""
     size = HEADER_BYTES + payload_size

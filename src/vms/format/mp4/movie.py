@@ -4,13 +4,23 @@ Belongs here: the boxes around the sample tables, and reading tracks back.
 Does not: the tables themselves (samples), sample entries (sample_entries).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from struct import Struct
 
 from vms.format.errors import FormatError
 from vms.format.mp4 import sample_entries
-from vms.format.mp4.boxes import UNITY_MATRIX, Box, box, children, full_box, require, unpack
+from vms.format.mp4.boxes import (
+    UNITY_MATRIX,
+    Box,
+    Part,
+    box,
+    box_parts,
+    children,
+    full_box,
+    require,
+    unpack,
+)
 from vms.format.mp4.samples import TrackSamples, build_sample_tables, empty_sample_tables
 from vms.media import MediaKind, Track
 
@@ -39,30 +49,36 @@ class ParsedTrack:
 
 def build_fragmented_movie(tracks: Sequence[Track], in_band: frozenset[int], *extra: bytes) -> bytes:
     """The moov of an init segment: tracks, mvex, then the boxes of `extra`."""
-    traks = [
-        _track(
-            track,
-            track.id,
-            0,
-            b"",
-            _media(track, 0, empty_sample_tables(sample_entries.build(track, in_band=track.id in in_band))),
-        )
-        for track in tracks
-    ]
+    traks: list[Part] = []
+    for track in tracks:
+        tables = empty_sample_tables(sample_entries.build(track, in_band=track.id in in_band))
+        traks += _track(track, track.id, 0, b"", _media(track, 0, [tables]))
     defaults = [
         # track_ID, default_sample_description_index 1, and no other default
         full_box(b"trex", 0, 0, Struct(">5I").pack(track.id, 1, 0, 0, 0))
         for track in tracks
     ]
     header = _movie_header(0, max(track.id for track in tracks) + 1)
-    return box(b"moov", header, *traks, box(b"mvex", *defaults), *extra)
+    return b"".join(box_parts(b"moov", header, *traks, box(b"mvex", *defaults), *extra))
 
 
 def build_movie(tracks: Sequence[TrackSamples], shift: int = 0, large: bool = False) -> bytes:
     """The moov of an ordinary movie, with full sample tables and edit lists.
 
+    shift: added to every chunk's offset. large: 64-bit offsets.
+    """
+    parts, place = build_movie_parts(tracks, large)
+    place(shift)
+    return b"".join(parts)
+
+
+def build_movie_parts(
+    tracks: Sequence[TrackSamples], large: bool
+) -> tuple[list[Part], Callable[[int], None]]:
+    """As `build_movie`, in pieces, and what fills in the offsets once it is known what to add to each.
+
     The first picture is presented at 0. Sound that begins later gets an empty edit; sound that begins
-    earlier is presented from 0 on. shift, large: as for `build_sample_tables`.
+    earlier is presented from 0 on.
     """
     leader = next((each for each in tracks if each.track.kind is MediaKind.VIDEO), None)
     if leader is not None:
@@ -70,13 +86,23 @@ def build_movie(tracks: Sequence[TrackSamples], shift: int = 0, large: bool = Fa
     else:
         first = min(tracks, key=lambda each: each.first_pts / each.track.clock_rate)
         zero_s = (first.first_pts, first.track.clock_rate)
-    traks, longest = [], 0
+    traks: list[Part] = []
+    places: list[Callable[[int], None]] = []
+    longest = 0
     for each in tracks:
         edits, duration = _edit_list(each, zero_s)
         longest = max(longest, duration)
-        media = _media(each.track, each.end_dts - each.first_dts, build_sample_tables(each, shift, large))
-        traks.append(_track(each.track, each.track_id, duration, edits, media))
-    return box(b"moov", _movie_header(longest, max(each.track_id for each in tracks) + 1), *traks)
+        tables, place = build_sample_tables(each, large)
+        places.append(place)
+        media = _media(each.track, each.end_dts - each.first_dts, tables)
+        traks += _track(each.track, each.track_id, duration, edits, media)
+    header = _movie_header(longest, max(each.track_id for each in tracks) + 1)
+
+    def place_all(shift: int) -> None:
+        for place in places:
+            place(shift)
+
+    return box_parts(b"moov", header, *traks), place_all
 
 
 def _edit_list(samples: TrackSamples, zero: tuple[int, int]) -> tuple[bytes, int]:
@@ -112,7 +138,7 @@ def _movie_header(duration: int, next_track_id: int) -> bytes:
     )
 
 
-def _track(track: Track, track_id: int, duration: int, edits: bytes, media: bytes) -> bytes:
+def _track(track: Track, track_id: int, duration: int, edits: bytes, media: Sequence[Part]) -> list[Part]:
     version = int(duration > _U32_MAX)
     times = Struct(">QQI4xQ" if version else ">III4xI").pack(0, 0, track_id, duration)
     volume = 0x100 if track.kind is MediaKind.AUDIO else 0
@@ -120,10 +146,10 @@ def _track(track: Track, track_id: int, duration: int, edits: bytes, media: byte
     layer = Struct(">8xhhHxx").pack(0, 0, volume)
     size = Struct(">II").pack(track.width << 16, track.height << 16)
     header = full_box(b"tkhd", version, _TRACK_ENABLED_IN_MOVIE, times, layer, UNITY_MATRIX, size)
-    return box(b"trak", header, edits, media)
+    return box_parts(b"trak", header, edits, *media)
 
 
-def _media(track: Track, duration: int, tables: bytes) -> bytes:
+def _media(track: Track, duration: int, tables: Sequence[Part]) -> list[Part]:
     version = int(duration > _U32_MAX)
     times = Struct(">QQIQ" if version else ">IIII").pack(0, 0, track.clock_rate, duration)
     handler, name = _HANDLERS[track.kind]
@@ -132,11 +158,11 @@ def _media(track: Track, duration: int, tables: bytes) -> bytes:
         if track.kind is MediaKind.VIDEO
         else full_box(b"smhd", 0, 0, bytes(4))
     )
-    return box(
+    return box_parts(
         b"mdia",
         full_box(b"mdhd", version, 0, times, _UNDETERMINED.to_bytes(2), bytes(2)),
         full_box(b"hdlr", 0, 0, bytes(4), handler, bytes(12), name),
-        box(b"minf", media_header, _DATA_INFORMATION, tables),
+        *box_parts(b"minf", media_header, _DATA_INFORMATION, *tables),
     )
 
 

@@ -7,25 +7,32 @@ Belongs here: which sample goes where, and when it is presented.
 Does not: finding the pieces (vms.storage), reading files.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
+from array import array
+from bisect import bisect_right
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import compress, count, pairwise
 from operator import add, ne
+from typing import overload
 
+from vms.format import nal
 from vms.format.errors import FormatError
 from vms.format.mp4 import sample_entries
 from vms.format.mp4.boxes import box, mdat_header
-from vms.format.mp4.movie import build_movie
+from vms.format.mp4.movie import build_movie_parts
 from vms.format.mp4.sample_table import SampleTable
 from vms.format.mp4.samples import TrackSamples
-from vms.media import Codec, MediaKind
+from vms.media import Codec, MediaKind, Track
 
 CONTINUES_S = Fraction(1, 2)
 """A run whose pictures follow those of the run before within this is taken as its continuation."""
 
 _FILE_TYPE = box(b"ftyp", b"isom", (0x200).to_bytes(4), b"isom", b"iso6", b"mp42")
 _U32_MAX = 0xFFFF_FFFF
+_MOST_SAMPLE_BYTES = 44  # rows of stts, ctts, stss, stsc, stsz, co64
+_MOST_TRACK_BYTES = 1 << 20
+_COPY_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,40 +45,127 @@ class MovieRun:
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """`size` bytes from `offset` of `source`."""
+    """`size` bytes from `offset` of `source`: what `MovieRun` calls a file, or `bytes`, which are the data."""
 
     source: Hashable
     offset: int
     size: int
 
 
-class ProgressiveMovie:
-    """A movie of `runs`, which are in the order of time.
+class Extents(Sequence[Extent]):
+    """Extents in flat arrays, none adjacent to the one before it in the same source."""
 
-    header: ftyp, moov and the header of mdat. extents: what follows, in order, none adjacent to the one
-        before it in the same source. size: bytes of the whole movie.
+    def __init__(self) -> None:
+        self.sources: list[Hashable] = []
+        self._source_ends = array("I")  # of each of `sources`, how many extents there are up to its end
+        self._offsets = array("Q")
+        self._sizes = array("Q")
+
+    def extend(self, source: Hashable, offset: int, size: int) -> None:
+        """Add bytes at the end."""
+        same = bool(self.sources) and self.sources[-1] == source
+        if same and self._offsets[-1] + self._sizes[-1] == offset:
+            self._sizes[-1] += size
+            return
+        self._offsets.append(offset)
+        self._sizes.append(size)
+        if same:
+            self._source_ends[-1] += 1
+        else:
+            self.sources.append(source)
+            self._source_ends.append(len(self._offsets))
+
+    def __len__(self) -> int:
+        return len(self._offsets)
+
+    def __iter__(self) -> Iterator[Extent]:
+        first = 0
+        for source, end in zip(self.sources, self._source_ends, strict=True):
+            for index in range(first, end):
+                yield Extent(source, self._offsets[index], self._sizes[index])
+            first = end
+
+    @overload
+    def __getitem__(self, index: int) -> Extent: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Extent]: ...
+    def __getitem__(self, index: int | slice) -> Extent | Sequence[Extent]:
+        if isinstance(index, slice):
+            return [self[each] for each in range(*index.indices(len(self)))]
+        place = range(len(self))[index]
+        source = self.sources[bisect_right(self._source_ends, place)]
+        return Extent(source, self._offsets[place], self._sizes[place])
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressiveMovie:
+    """header: ftyp, moov and the header of mdat. extents: what follows, in order. size: bytes of it all."""
+
+    header: bytearray
+    extents: Extents
+    size: int
+
+
+def build_progressive_movie(runs: Iterable[MovieRun]) -> ProgressiveMovie:
+    """A movie of `runs`, which are in the order of time; each is let go of before the next is asked for.
+
+    Raises FormatError as `MovieBuilder` does.
+    """
+    builder = MovieBuilder()
+    for run in runs:
+        builder.add(run)
+    return builder.finish()
+
+
+class MovieBuilder:
+    """A movie that is put together run by run, in the order of time.
+
+    What is kept of a sample is 13 bytes in flat arrays.
 
     Where a run does not continue the timeline of the one before, time is closed up: its tracks begin
     together, as far apart as they were, when the longest track before them ends; the last sample of a shorter
-    one lasts until then. Encodings that differ get sample entries of their own, codecs or clock rates that
-    differ get tracks of their own. Raises FormatError when there are no samples, or times run backwards
-    within a track.
+    one lasts until then. Codecs or clock rates that differ get tracks of their own, encodings that differ get
+    sample entries of their own; from the first such change on, key pictures get their parameter sets put
+    before them unless they bring them.
     """
 
-    def __init__(self, runs: Sequence[MovieRun]) -> None:
-        self.extents: list[Extent] = []
+    def __init__(self) -> None:
+        self._extents = Extents()
         self._tracks: dict[tuple[Codec, int], TrackSamples] = {}
+        self._encodings: dict[tuple[Codec, int], list[Track]] = {}  # of each track, one a sample entry
+        self._in_band: set[tuple[Codec, int]] = set()  # tracks with parameter sets in their samples
         self._media_size = 0
-        shift = Fraction(0)
-        for run in runs:
-            tables = {track_id: table for track_id, table in run.tables.items() if len(table)}
-            if tables:
-                shift = self._shift(list(tables.values()), shift)
-                self._add(run.source, list(tables.values()), shift)
+        self._shifted = Fraction(0)
+
+    def add(self, run: MovieRun) -> None:
+        """Raises FormatError when times run backwards within a track."""
+        tables = [table for table in run.tables.values() if len(table)]
+        if tables:
+            self._shifted = self._shift(tables, self._shifted)
+            self._add(run.source, tables, self._shifted)
+
+    def finish(self) -> ProgressiveMovie:
+        """Raises FormatError when there are no samples."""
         if not self._tracks:
             raise FormatError("a movie needs samples")
-        self.header = self._build_header()
-        self.size = len(self.header) + self._media_size
+        for kind in self._in_band:
+            # All entries of a track: FFmpeg drops samples whose entry is of another type than the first
+            entries = [sample_entries.build(track, in_band=True) for track in self._encodings[kind]]
+            self._tracks[kind].entries = entries
+        tracks = list(self._tracks.values())
+        media = mdat_header(self._media_size)
+        most = sum(_MOST_SAMPLE_BYTES * len(each) + _MOST_TRACK_BYTES for each in tracks)
+        movie, place = build_movie_parts(tracks, large=self._media_size + most > _U32_MAX)
+        parts = [_FILE_TYPE, *movie, media]
+        size = sum(map(len, parts))
+        place(size)
+        header, position = bytearray(size), 0
+        for part in parts:
+            for first in range(0, len(part), _COPY_BYTES):  # a block at a time, as in arrays
+                piece = part[first : first + _COPY_BYTES]
+                header[position : position + len(piece)] = piece
+                position += len(piece)
+        return ProgressiveMovie(header, self._extents, size + self._media_size)
 
     def _shift(self, tables: list[SampleTable], shift: Fraction) -> Fraction:
         """Seconds to subtract from decoding times of a run; `shift` is that of the run before."""
@@ -108,44 +202,48 @@ class ProgressiveMovie:
         chunks = []
         for table in tables:
             samples, entry = self._entry(table)
+            sets = self._sets_to_insert(table)
+            sizes = _with_sets(table, len(sets)) if sets else table.sizes
             samples.append(
-                _shifted(table, shift), table.durations, table.sizes, table.composition_offsets, table.keys
+                _shifted(table, shift), table.durations, sizes, table.composition_offsets, table.keys
             )
-            chunks += [(offset, size, many, samples, entry) for offset, size, many in _chunks(table)]
+            chunks += [
+                (offset, size, many, samples, entry, sets if key else b"")
+                for offset, size, many, key in _chunks(table, part_at_keys=bool(sets))
+            ]
         chunks.sort(key=lambda chunk: chunk[0])
-        for offset, size, many, samples, entry in chunks:
+        for offset, size, many, samples, entry, sets in chunks:
             samples.append_chunk(self._media_size, many, entry)
-            self._media_size += size
-            self._extend(source, offset, size)
+            if sets:
+                self._extents.extend(sets, 0, len(sets))
+            self._extents.extend(source, offset, size)
+            self._media_size += len(sets) + size
 
     def _entry(self, table: SampleTable) -> tuple[TrackSamples, int]:
         """The track of the movie that the samples belong to, and the number of their sample entry."""
-        entry = sample_entries.build(table.track, in_band=table.in_band)
-        samples = self._tracks.get(_kind_of_track(table))
+        kind = _kind_of_track(table)
+        entry = sample_entries.build(table.track)
+        samples = self._tracks.get(kind)
         if samples is None:
-            track_id = len(self._tracks) + 1
-            samples = self._tracks[_kind_of_track(table)] = TrackSamples(table.track, [], track_id)
+            samples = self._tracks[kind] = TrackSamples(table.track, [], len(self._tracks) + 1)
+            self._encodings[kind] = []
+        if table.in_band:
+            self._in_band.add(kind)
         if entry not in samples.entries:
             samples.entries.append(entry)
+            self._encodings[kind].append(table.track)
         return samples, samples.entries.index(entry) + 1
 
-    def _extend(self, source: Hashable, offset: int, size: int) -> None:
-        last = self.extents[-1] if self.extents else None
-        if last is not None and last.source == source and last.offset + last.size == offset:
-            self.extents[-1] = Extent(source, last.offset, last.size + size)
-        else:
-            self.extents.append(Extent(source, offset, size))
+    def _sets_to_insert(self, table: SampleTable) -> bytes:
+        """What key pictures need before them: their parameter sets, from the first change of encoding on.
 
-    def _build_header(self) -> bytes:
-        tracks = list(self._tracks.values())
-        media = mdat_header(self._media_size)
-        # Offsets need the size of the moov that they stand in; it is the same whatever they are
-        large = False
-        size = len(_FILE_TYPE) + len(build_movie(tracks)) + len(media)
-        if size + self._media_size > _U32_MAX:
-            large = True
-            size = len(_FILE_TYPE) + len(build_movie(tracks, large=True)) + len(media)
-        return _FILE_TYPE + build_movie(tracks, shift=size, large=large) + media
+        Players that keep to the first sample entry, and FFmpeg's parser, know no others.
+        """
+        kind = _kind_of_track(table)
+        if table.in_band or len(self._encodings[kind]) < 2 or table.track.kind is not MediaKind.VIDEO:
+            return b""
+        self._in_band.add(kind)
+        return nal.join(table.track.parameter_sets)
 
 
 def _kind_of_track(table: SampleTable) -> tuple[Codec, int]:
@@ -156,13 +254,24 @@ def _shifted(table: SampleTable, shift: Fraction) -> int:
     return table.first_dts - round(shift * table.track.clock_rate)
 
 
-def _chunks(table: SampleTable) -> list[tuple[int, int, int]]:
-    """Offset, size and number of samples of every row of samples that lie one after the other."""
+def _with_sets(table: SampleTable, sets_size: int) -> "array[int]":
+    """Sizes of the samples, those of key pictures with `sets_size` bytes more."""
+    sizes = table.sizes[:]
+    for index in compress(count(), table.keys):
+        sizes[index] += sets_size
+    return sizes
+
+
+def _chunks(table: SampleTable, *, part_at_keys: bool) -> list[tuple[int, int, int, bool]]:
+    """Offset, size and number of samples of every row of samples that lie one after the other, and whether
+    it begins with a key picture. part_at_keys: rows end before key pictures."""
     offsets, sizes = table.offsets, table.sizes
-    breaks = compress(count(1), map(ne, map(add, offsets, sizes), offsets[1:]))
+    breaks: Iterable[int] = compress(count(1), map(ne, map(add, offsets, sizes), offsets[1:]))
+    if part_at_keys:
+        breaks = sorted({*breaks, *compress(count(), table.keys)} - {0})
     edges = [0, *breaks, len(table)]
     chunks = []
     for first, last in pairwise(edges):
         size = offsets[last - 1] + sizes[last - 1] - offsets[first]
-        chunks.append((offsets[first], size, last - first))
+        chunks.append((offsets[first], size, last - first, bool(table.keys[first])))
     return chunks

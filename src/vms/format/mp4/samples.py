@@ -4,13 +4,20 @@ Belongs here: sample tables, both ways. Does not: the boxes around them (movie).
 """
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate, chain, compress, count, repeat
 from struct import Struct
 
 from vms.format.errors import FormatError
-from vms.format.mp4.arrays import from_big_endian, run_lengths, to_big_endian
-from vms.format.mp4.boxes import box, find, full_box, require, unpack
+from vms.format.mp4.arrays import (
+    BLOCK,
+    blocks,
+    fill_big_endian,
+    from_big_endian,
+    run_lengths,
+    to_big_endian,
+)
+from vms.format.mp4.boxes import Part, box, box_parts, find, full_box, full_box_parts, require, unpack
 from vms.format.mp4.fragment import MAX_TIME
 from vms.format.mp4.sample_table import SampleTable
 from vms.media import MediaKind, Track
@@ -111,27 +118,29 @@ class TrackSamples:
         return max(map(sum, zip(dts, durations, self.composition_offsets[-window:], strict=False)))
 
 
-def build_sample_tables(samples: TrackSamples, shift: int, large: bool) -> bytes:
-    """stbl. shift: added to every chunk's offset. large: 64-bit offsets (co64)."""
-    boxes = [
-        full_box(b"stsd", 0, 0, len(samples.entries).to_bytes(4), *samples.entries),
-        _counted(b"stts", 0, run_lengths(samples.durations), 2),
-    ]
-    if any(samples.composition_offsets):
-        version = 1 if min(samples.composition_offsets) < 0 else 0
-        boxes.append(_counted(b"ctts", version, run_lengths(samples.composition_offsets), 2))
-    if samples.track.kind is MediaKind.VIDEO and not all(samples.keys):
-        boxes.append(_counted(b"stss", 0, array("I", compress(count(1), samples.keys)), 1))
-    boxes.append(_counted(b"stsc", 0, _chunk_runs(samples), 3))
+def build_sample_tables(samples: TrackSamples, large: bool) -> tuple[list[Part], Callable[[int], None]]:
+    """stbl in pieces, and what fills in the chunks' offsets once it is known what to add to each.
+
+    large: 64-bit offsets (co64).
+    """
+    composition = samples.composition_offsets
+    parts = full_box_parts(b"stsd", 0, 0, len(samples.entries).to_bytes(4), *samples.entries)
+    parts += _counted(b"stts", 0, run_lengths(samples.durations), 8)
+    if any(any(block) for block in blocks(composition)):
+        version = int(any(min(block) < 0 for block in blocks(composition)))
+        parts += _counted(b"ctts", version, run_lengths(composition), 8)
+    if samples.track.kind is MediaKind.VIDEO and 0 in samples.keys:
+        parts += _counted(b"stss", 0, to_big_endian(_key_numbers(samples.keys)), 4)
+    parts += _counted(b"stsc", 0, to_big_endian(_chunk_runs(samples)), 12)
     sizes = bytes(4) + len(samples).to_bytes(4)
-    boxes.append(full_box(b"stsz", 0, 0, sizes, to_big_endian("I", samples.sizes)))
-    offsets = array("Q", map(shift.__add__, samples.chunk_offsets))
-    count_bytes = len(offsets).to_bytes(4)
-    if large:
-        boxes.append(full_box(b"co64", 0, 0, count_bytes, to_big_endian("Q", offsets)))
-    else:
-        boxes.append(full_box(b"stco", 0, 0, count_bytes, to_big_endian("I", offsets)))
-    return box(b"stbl", *boxes)
+    parts += full_box_parts(b"stsz", 0, 0, sizes, to_big_endian(samples.sizes))
+    kind, typecode, width = (b"co64", "Q", 8) if large else (b"stco", "I", 4)
+    offsets = memoryview(bytearray(width * len(samples.chunk_offsets)))
+    parts += _counted(kind, 0, offsets, width)
+    return (
+        box_parts(b"stbl", *parts),
+        lambda shift: fill_big_endian(offsets, typecode, samples.chunk_offsets, shift),
+    )
 
 
 def empty_sample_tables(entry: bytes) -> bytes:
@@ -146,8 +155,16 @@ def empty_sample_tables(entry: bytes) -> bytes:
     )
 
 
-def _counted(kind: bytes, version: int, numbers: "array[int]", width: int) -> bytes:
-    return full_box(kind, version, 0, (len(numbers) // width).to_bytes(4), to_big_endian("I", numbers))
+def _counted(kind: bytes, version: int, rows: memoryview, width: int) -> list[Part]:
+    """A box of rows of `width` bytes, their number before them."""
+    return full_box_parts(kind, version, 0, (len(rows) // width).to_bytes(4), rows)
+
+
+def _key_numbers(keys: bytearray) -> "array[int]":
+    numbers = array("I")
+    for first in range(0, len(keys), BLOCK):
+        numbers.extend(compress(count(first + 1), keys[first : first + BLOCK]))
+    return numbers
 
 
 def _chunk_runs(samples: TrackSamples) -> "array[int]":

@@ -9,33 +9,34 @@ import hashlib
 import os
 from array import array
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Hashable, Iterable
 from concurrent.futures import Executor
 
 from vms.common.errors import Unavailable
 from vms.format.mp4.progressive import Extent
 from vms.storage.playback.errors import RecordingGone
 from vms.storage.playback.files import HeldFiles
-from vms.storage.segment import OpenSegment
+from vms.storage.segment import OpenFile, Segment
 
 CHUNK_BYTES = 256 << 10
+_INSERTED = 1 << 31
 
 
 class Body:
-    """`header`, then the extents in order; `Extent.source` is the file's place in a HeldFiles.
+    """`header`, then the extents in order; `Extent.source` is the file's place in a HeldFiles, or bytes.
 
     About 28 bytes an extent; no extent is empty.
     """
 
-    def __init__(self, header: bytes, extents: Iterable[Extent]) -> None:
+    def __init__(self, header: bytes | bytearray, extents: Iterable[Extent]) -> None:
         self.header = header
-        self.places = array("I")
+        self.inserted: list[bytes] = []
+        self.places = array("I")  # of a file, or of what is `inserted`, counted from _INSERTED
         self.offsets = array("Q")
         self.starts = array("Q")  # position in the body; one more than extents, the last is the size
         position = len(header)
         for extent in extents:
-            assert isinstance(extent.source, int)
-            self.places.append(extent.source)
+            self.places.append(self._place(extent.source))
             self.offsets.append(extent.offset)
             self.starts.append(position)
             position += extent.size
@@ -45,11 +46,21 @@ class Body:
     def size_bytes(self) -> int:
         return self.starts[-1]
 
+    def _place(self, source: Hashable) -> int:
+        if isinstance(source, int):
+            return source
+        assert isinstance(source, bytes)
+        if source not in self.inserted:  # parameter sets: as many as there are encodings
+            self.inserted.append(source)
+        return _INSERTED + self.inserted.index(source)
+
     def digest(self) -> "hashlib._Hash":
         """A hash over the header and where everything else lies; not over media data."""
         digest = hashlib.sha256(self.header)
         for column in (self.places, self.offsets, self.starts):
             digest.update(memoryview(column).cast("B"))
+        for data in self.inserted:
+            digest.update(data)
         return digest
 
     def reads(self, position: int, size: int) -> tuple[int, list[tuple[int, int]]]:
@@ -106,10 +117,14 @@ class Download:
         while position < end:
             size = min(CHUNK_BYTES, end - position)
             if position < len(header):
-                piece = header[position : min(position + size, len(header))]
+                piece = bytes(header[position : min(position + size, len(header))])
             else:
                 place, reads = self._body.reads(position, size)
-                piece = await self._read(await self._files.get(place), reads)
+                if place >= _INSERTED:
+                    data = self._body.inserted[place - _INSERTED]
+                    piece = b"".join(data[offset : offset + size] for offset, size in reads)
+                else:
+                    piece = await self._read(await self._files.get(place), reads)
             yield piece
             position += len(piece)
 
@@ -122,7 +137,7 @@ class Download:
         if released is not None:
             released()
 
-    async def _read(self, opened: OpenSegment, reads: list[tuple[int, int]]) -> bytes:
+    async def _read(self, opened: OpenFile, reads: list[tuple[int, int]]) -> bytes:
         future = asyncio.get_running_loop().run_in_executor(self._executor, _pread, opened, reads)
         self._reads.add(future)
         future.add_done_callback(self._reads.discard)
@@ -130,7 +145,7 @@ class Download:
         return await asyncio.shield(future)
 
 
-def _pread(opened: OpenSegment, reads: list[tuple[int, int]]) -> bytes:
+def _pread(opened: OpenFile, reads: list[tuple[int, int]]) -> bytes:
     """Runs in a thread."""
     pieces = []
     for offset, size in reads:
@@ -146,21 +161,20 @@ def _pread(opened: OpenSegment, reads: list[tuple[int, int]]) -> bytes:
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-def segment_etag(opened: OpenSegment) -> str:
+def segment_etag(segment: Segment) -> str:
     """The entity tag of a recording file as far as it may be read.
 
     Bytes of a file never change, but for 16 at its head when it is closed.
     """
-    state = "closed" if opened.file.closed else "open"
-    return f"{opened.segment.id.hex}-{state}-{opened.file.size}"
+    state = "closed" if segment.closed else "open"
+    return f"{segment.id.hex}-{state}-{segment.size_bytes}"
 
 
 class SegmentDownload(Download):
     """One recording file, up to its last whole fragment. closed: it will not grow."""
 
-    def __init__(self, opened: OpenSegment, files: HeldFiles, executor: Executor) -> None:
-        place = files.add(opened)
-        super().__init__(
-            Body(b"", [Extent(place, 0, opened.file.size)]), files, executor, segment_etag(opened)
-        )
-        self.closed = opened.file.closed
+    def __init__(self, opened: OpenFile, files: HeldFiles, executor: Executor) -> None:
+        segment, place = opened.segment, files.add(opened)
+        body = Body(b"", [Extent(place, 0, segment.size_bytes)])
+        super().__init__(body, files, executor, segment_etag(segment))
+        self.closed = segment.closed

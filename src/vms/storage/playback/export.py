@@ -13,8 +13,7 @@ from dataclasses import dataclass
 
 from vms.common.clock import rfc3339
 from vms.format.errors import FormatError
-from vms.format.hybrid import SampleTable
-from vms.format.mp4.progressive import MovieRun, ProgressiveMovie
+from vms.format.mp4.progressive import MovieBuilder, MovieRun
 from vms.storage.playback.cutlist import Cut
 from vms.storage.playback.download import Body, Download
 from vms.storage.playback.errors import RecordingDamaged
@@ -63,33 +62,33 @@ async def assemble(
     loop gets its turn in between.
     """
     loop = asyncio.get_running_loop()
-    runs: list[MovieRun] = []
-    start_ns, end_ns, breaks = 0, 0, 0
+    movie = MovieBuilder()
+    start_ns: int | None = None
+    end_ns = breaks = 0
     async for file_cuts in cuts:
         place = len(files.segment_ids)
         try:
             for cut in file_cuts:
-                tables = await loop.run_in_executor(executor, _read, cut)
-                if not runs:
+                await loop.run_in_executor(executor, _add, movie, place, cut)
+                if start_ns is None:
                     start_ns = cut.start_ns
                 elif not cut.joined:
                     breaks += 1
                 end_ns = min(cut.end_ns, cut.until_ns)
-                runs.append(MovieRun(place, tables))
         except BaseException:
             file_cuts[0].opened.close()
             raise
-        files.add(file_cuts[0].opened)
-    if not runs:
+        files.add(file_cuts[0].opened.without_index())
+    if start_ns is None:
         return None
-    body, etag = await loop.run_in_executor(executor, _build, runs, files)
+    body, etag = await loop.run_in_executor(executor, _build, movie, files)
     return body, etag, ExportExtent(start_ns, end_ns, breaks)
 
 
-def _read(cut: Cut) -> dict[int, SampleTable]:
-    """Runs in a thread."""
+def _add(movie: MovieBuilder, place: int, cut: Cut) -> None:
+    """Runs in a thread, one cut at a time."""
     try:
-        return read_cut(cut)
+        movie.add(MovieRun(place, read_cut(cut)))
     except (FormatError, OSError) as error:
         raise RecordingDamaged(
             f"recording {cut.opened.segment.id} ({rfc3339(cut.start_ns)} to {rfc3339(cut.end_ns)}) cannot be "
@@ -97,9 +96,9 @@ def _read(cut: Cut) -> dict[int, SampleTable]:
         ) from error
 
 
-def _build(runs: list[MovieRun], files: HeldFiles) -> tuple[Body, str]:
+def _build(builder: MovieBuilder, files: HeldFiles) -> tuple[Body, str]:
     """Runs in a thread."""
-    movie = ProgressiveMovie(runs)
+    movie = builder.finish()
     body = Body(movie.header, movie.extents)
     digest = body.digest()
     for segment_id in files.segment_ids:

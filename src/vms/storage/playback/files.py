@@ -11,7 +11,7 @@ from uuid import UUID
 from vms.common.errors import NotFound
 from vms.storage.playback.errors import RecordingGone
 from vms.storage.playback.ports import RecordingStore
-from vms.storage.segment import OpenSegment
+from vms.storage.segment import OpenFile
 
 HELD_FILES = 64
 
@@ -22,10 +22,10 @@ class HeldFiles:
     def __init__(self, store: RecordingStore, segment_ids: Sequence[UUID] = ()) -> None:
         self.segment_ids = list(segment_ids)
         self._store = store
-        self._open: dict[int, OpenSegment] = {}
+        self._open: dict[int, OpenFile] = {}
         self._gone: set[int] = set()
 
-    def add(self, opened: OpenSegment) -> int:
+    def add(self, opened: OpenFile) -> int:
         """Take over an open file as the last one; its place. Beyond HELD_FILES it is closed for now."""
         place = len(self.segment_ids)
         self.segment_ids.append(opened.segment.id)
@@ -35,7 +35,7 @@ class HeldFiles:
             opened.close()
         return place
 
-    async def get(self, place: int) -> OpenSegment:
+    async def get(self, place: int) -> OpenFile:
         """The file at `place`, open; those before it are closed, those after it opened.
 
         Raises RecordingGone when it was deleted, Unavailable when the disk refuses.
@@ -57,7 +57,7 @@ class HeldFiles:
 
     async def _reopen(self, place: int, *, needed: bool) -> None:
         try:
-            self._open[place] = await self._store.open(self.segment_ids[place])
+            self._open[place] = await self._store.open_file(self.segment_ids[place])
         except NotFound as error:
             self._gone.add(place)
             if needed:

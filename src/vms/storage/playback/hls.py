@@ -4,6 +4,10 @@ A media segment is a whole number of groups of pictures of one file, near 4 s wh
 pictures allow it, so any of them can be played first. Every file brings its own EXT-X-MAP; that alone is
 no discontinuity, for decoding times carry on from file to file.
 
+Browsers play a file only when every track that its init segment lists is of a codec that Media Source
+Extensions take, and goes on as long as the pictures do; and all files of a playlist only when they have the
+same tracks. Where that does not hold for sound, the playlist names init segments in which it is hidden.
+
 Belongs here: grouping fragments, and the text of a playlist.
 Does not: choosing what to show (cutlist), serving bytes (download).
 """
@@ -13,12 +17,20 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from vms.common.clock import NS, rfc3339
-from vms.format.hybrid import Fragment
-from vms.media import Track
+from vms.format.errors import FormatError
+from vms.format.hybrid import Fragment, hide_tracks
+from vms.media import Codec, MediaKind, Track
 from vms.storage.playback.cutlist import Cut, leading_track, of_track
+from vms.storage.playback.errors import RecordingDamaged
+from vms.storage.segment import OpenSegment
 
 AIM_S = 4.0
 LEAST_S = 2.0
+
+
+BROWSER_SOUND = frozenset({Codec.AAC, Codec.OPUS})
+"""What browsers take in MP4 by Media Source Extensions. G.711 is not in it (tried: Chromium 156)."""
+_SILENCE_NS = NS  # players wait for sound, or leave out pictures, where it is missing for longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,24 +43,42 @@ class MediaSegment:
     duration_s: float
 
 
-async def playlist(cuts: AsyncIterable[list[Cut]], segment_url: Callable[[UUID], str]) -> str | None:
+@dataclass(frozen=True, slots=True)
+class _Map:
+    """Where the playlist names a file's init segment. sound: the codec if browsers can play all of it.
+
+    hideable: there is sound, and something besides.
+    """
+
+    line: int
+    segment_id: UUID
+    range: tuple[int, int]
+    sound: Codec | None
+    hideable: bool
+
+
+async def playlist(
+    cuts: AsyncIterable[list[Cut]], segment_url: Callable[[UUID], str], init_url: Callable[[UUID], str]
+) -> str | None:
     """The playlist text; None when there is nothing to play. Closes the files of the cuts.
 
-    segment_url: the address of a recording file, absolute or relative to the playlist.
+    segment_url: the address of a recording file, absolute or relative to the playlist. init_url: that of
+    its init segment without sound (`silent_init`).
     """
     lines: list[str] = []
+    maps: list[_Map] = []
     longest_s = 0.0
     async for file_cuts in cuts:
         opened = file_cuts[0].opened
         try:
             url = segment_url(opened.segment.id)
-            offset, size = opened.file.init
             for cut in file_cuts:
                 segments = media_segments(cut.fragments, leading_track(opened.file.tracks))
                 if lines and not cut.joined:
                     lines.append("#EXT-X-DISCONTINUITY")
                 if cut is file_cuts[0]:
-                    lines.append(f'#EXT-X-MAP:URI="{url}",BYTERANGE="{size}@{offset}"')
+                    maps.append(_map(len(lines), file_cuts))
+                    lines.append("")  # its EXT-X-MAP, once it is known what all files have
                 for segment in segments:
                     lines += _lines(segment, url)
                     longest_s = max(longest_s, segment.duration_s)
@@ -56,6 +86,13 @@ async def playlist(cuts: AsyncIterable[list[Cut]], segment_url: Callable[[UUID],
             opened.close()
     if not lines:
         return None
+    silent = len({each.sound for each in maps}) > 1 or maps[0].sound is None
+    for each in maps:
+        if silent and each.hideable:
+            lines[each.line] = f'#EXT-X-MAP:URI="{init_url(each.segment_id)}"'
+        else:
+            offset, size = each.range
+            lines[each.line] = f'#EXT-X-MAP:URI="{segment_url(each.segment_id)}",BYTERANGE="{size}@{offset}"'
     head = [
         "#EXTM3U",
         "#EXT-X-VERSION:7",
@@ -65,6 +102,47 @@ async def playlist(cuts: AsyncIterable[list[Cut]], segment_url: Callable[[UUID],
         "#EXT-X-INDEPENDENT-SEGMENTS",
     ]
     return "\n".join([*head, *lines, "#EXT-X-ENDLIST", ""])
+
+
+def silent_init(opened: OpenSegment) -> bytes:
+    """A file's init segment with its sound hidden; media segments stay what they are.
+
+    Reads the file, so call it in a thread. Raises RecordingDamaged.
+    """
+    sound = {track.id for track in opened.file.tracks if track.kind is MediaKind.AUDIO}
+    try:
+        return hide_tracks(opened.read_at(*opened.file.init), sound)
+    except (FormatError, OSError) as error:
+        raise RecordingDamaged(
+            f"the init segment of recording {opened.segment.id} cannot be read: {error}"
+        ) from error
+
+
+def _map(line: int, cuts: Sequence[Cut]) -> _Map:
+    opened = cuts[0].opened
+    sound = [track for track in opened.file.tracks if track.kind is MediaKind.AUDIO]
+    playable = len(sound) == 1 and sound[0].codec in BROWSER_SOUND and _heard_throughout(cuts, sound[0].id)
+    return _Map(
+        line,
+        opened.segment.id,
+        opened.file.init,
+        sound[0].codec if playable else None,
+        0 < len(sound) < len(opened.file.tracks),
+    )
+
+
+def _heard_throughout(cuts: Sequence[Cut], track_id: int) -> bool:
+    """Whether a track is never missing for long while others go on."""
+    for cut in cuts:
+        missing_ns = 0
+        for fragment in cut.fragments:
+            if of_track(fragment, track_id) is not None:
+                missing_ns = 0
+                continue
+            missing_ns += fragment.duration_ns
+            if missing_ns > _SILENCE_NS:
+                return False
+    return True
 
 
 def media_segments(fragments: Sequence[Fragment], track: Track) -> list[MediaSegment]:

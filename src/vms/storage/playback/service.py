@@ -3,12 +3,13 @@
 Belongs here: limits, and which part answers what. Does not: how (timeline, hls, export, snapshot).
 """
 
+import asyncio
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from uuid import UUID
 
-from vms.common.clock import rfc3339
+from vms.common.clock import NS, rfc3339
 from vms.common.errors import NotFound
 from vms.common.ids import CameraId
 from vms.media import Gap
@@ -36,6 +37,7 @@ from vms.telemetry.metrics import MetricFamily, MetricKind
 MAX_PLAYED_NS = DAY_NS + HOUR_NS  # a day, also the one on which clocks are set back
 MAX_EXPORTS = 4
 READ_THREADS = 2
+MS_NS = NS // 1000
 
 
 class Playback:
@@ -71,16 +73,24 @@ class Playback:
         )
 
     async def playlist(
-        self, camera_id: CameraId, start_ns: int, end_ns: int, *, segment_url: Callable[[UUID], str]
+        self,
+        camera_id: CameraId,
+        start_ns: int,
+        end_ns: int,
+        *,
+        segment_url: Callable[[UUID], str],
+        init_url: Callable[[UUID], str],
     ) -> str:
-        """HLS playlist of the range (VOD, fragmented MP4). segment_url: the address of a recording file.
+        """HLS playlist of the range (VOD, fragmented MP4).
 
-        Files that cannot be read are left out while others can. Raises Unavailable, RangeInvalid, RangeTooLong, NothingRecorded.
+        segment_url: the address of a recording file. init_url: that of its `init_segment`.
+        Files that cannot be read are left out while others can. Raises Unavailable, RangeInvalid,
+        RangeTooLong, NothingRecorded.
         """
         _check_played(start_ns, end_ns)
         listing = cut_list(self._store, camera_id, start_ns, end_ns, skip_unreadable=True)
         async with aclosing(listing) as cuts:
-            text = await hls.playlist(cuts, segment_url)
+            text = await hls.playlist(cuts, segment_url, init_url)
         if text is None:
             raise await nothing_recorded(self._store, camera_id, start_ns, end_ns)
         return text
@@ -109,22 +119,41 @@ class Playback:
         return Export(*parts, files=files, executor=self._readers, released=self._export_ended)
 
     async def snapshot(self, camera_id: CameraId, at_ns: int) -> bytes:
-        """JPEG of the picture shown at that time. Raises NothingRecorded, PictureUnavailable, Unavailable."""
-        check_range(at_ns, at_ns + 1)
-        segments = await self._store.segments(camera_id, max(at_ns - TOUCH_NS, 0), at_ns + 1)
-        gaps = await self._store.gaps(camera_id, at_ns, at_ns + 1)
+        """JPEG of the picture shown at that time. Raises NothingRecorded, PictureUnavailable, Unavailable.
+
+        Times are printed in whole milliseconds, rounded down: a whole millisecond means all of it, so that
+        the printed start of a recording finds its first picture.
+        """
+        end_ns = at_ns + (1 if at_ns % MS_NS else MS_NS)
+        check_range(at_ns, end_ns)
+        segments = await self._store.segments(camera_id, max(at_ns - TOUCH_NS, 0), end_ns)
         for segment in sorted(segments, key=lambda segment: segment.end_ns, reverse=True):
-            if _shows(segment, gaps, at_ns):
-                return await self.snapshots.picture(await self._store.open(segment.id), at_ns)
-        raise await nothing_recorded(self._store, camera_id, at_ns, at_ns + 1)
+            shown_ns = max(at_ns, segment.start_ns)
+            gaps = await self._store.gaps(camera_id, shown_ns, shown_ns + 1)
+            if _shows(segment, gaps, shown_ns):
+                return await self.snapshots.picture(await self._store.open(segment.id), shown_ns)
+        raise await nothing_recorded(self._store, camera_id, at_ns, end_ns)
 
     async def segment_bytes(self, camera_id: CameraId, segment_id: UUID) -> SegmentDownload:
         """One recording file up to its last whole fragment. Raises NotFound, also for another camera's."""
+        opened = await self._store.open_file(segment_id)
+        if opened.segment.camera_id != camera_id:
+            opened.close()
+            raise _not_theirs(camera_id, segment_id)
+        return SegmentDownload(opened, HeldFiles(self._store), self._readers)
+
+    async def init_segment(self, camera_id: CameraId, segment_id: UUID) -> bytes:
+        """The init segment of a recording file with its sound hidden, for players that cannot take it.
+
+        Raises NotFound, also for another camera's, and Unavailable for a damaged file.
+        """
         opened = await self._store.open(segment_id)
         if opened.segment.camera_id != camera_id:
             opened.close()
-            raise NotFound(f"{camera_id} has no recording {segment_id}; list them with /recordings")
-        return SegmentDownload(opened, HeldFiles(self._store), self._readers)
+            raise _not_theirs(camera_id, segment_id)
+        job = self._readers.submit(hls.silent_init, opened)
+        job.add_done_callback(lambda _: opened.close())  # also when it is cancelled before it ran
+        return await asyncio.wrap_future(job)
 
     def metrics(self) -> Iterable[MetricFamily]:
         """The counters as they stand."""
@@ -151,6 +180,10 @@ class Playback:
 
     def _export_ended(self) -> None:
         self.exports_active -= 1
+
+
+def _not_theirs(camera_id: CameraId, segment_id: UUID) -> NotFound:
+    return NotFound(f"{camera_id} has no recording {segment_id}; list them with /recordings")
 
 
 def _check_played(start_ns: int, end_ns: int) -> None:

@@ -151,7 +151,10 @@ class DtlsServer:
         self.state = DtlsState.CLOSED
 
     def _established(self) -> None:
-        certificate = self._connection.get_peer_certificate(as_cryptography=True)
+        try:
+            certificate = self._connection.get_peer_certificate(as_cryptography=True)
+        except ValueError:  # OpenSSL takes certificates that cryptography does not
+            certificate = None
         offered = (
             {Fingerprint.of(certificate, f.algorithm) for f in self._fingerprints} if certificate else ()
         )

@@ -23,6 +23,7 @@ MAX_SECTIONS = 16
 HOST_PREFERENCE = 126  # RFC 8445 §5.1.2.2
 _ICE_TEXT = re.compile(r"[A-Za-z0-9+/]+")
 _FINGERPRINT = re.compile(r"([A-Za-z0-9-]+)[ \t]+([0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2})+)")
+_EXTENSION_ID = re.compile("[1-9]|1[0-4]")  # those of the one-byte form (RFC 8285 §4.2)
 _MID = re.compile(r"[!#$%&'*+.0-9A-Z^_`a-z{|}~-]{1,64}")  # RFC 4566 token
 
 # Profiles in the order in which they are tried when the stream's own is not offered. Decoders take any
@@ -221,12 +222,7 @@ def _send_format(section: MediaDescription, payload_type: int, encoding: str, pa
         identifier, _, uri = value.partition(" ")
         identifier = identifier.partition("/")[0]
         uri = uri.split(" ")[0]
-        if (
-            uri in EXTENSIONS
-            and identifier.isascii()
-            and identifier.isdigit()
-            and 1 <= int(identifier[:4]) <= 14
-        ):
+        if uri in EXTENSIONS and _EXTENSION_ID.fullmatch(identifier):
             extensions.setdefault(uri, int(identifier))
     mid = section.attribute("mid") or ""
     return SendFormat(
@@ -249,9 +245,9 @@ def _bundle(session: SessionDescription) -> tuple[str, ...]:
     if len(set(mids)) != len(mids):
         raise NegotiationError("every media section needs an a=mid of its own")
     for value in session.values("group"):
-        kind, *members = value.split()
-        if kind == "BUNDLE":
-            return tuple(members)
+        words = value.split()
+        if words[:1] == ["BUNDLE"]:
+            return tuple(words[1:])
     return ()
 
 

@@ -1,0 +1,212 @@
+"""The system among things that go wrong all at once: nobody else is hurt, and it ends in order."""
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bench._viewer import SinkViewer
+from tests.e2e.hostile_camera import KINDS
+from tests.e2e.players import decoded
+from tests.e2e.system import Process, System, camera, wait_for
+
+from vms.format.hybrid import read_segment
+
+pytestmark = pytest.mark.e2e
+
+REASONS = {
+    "closer": "ended",
+    "garbage": "protocol_error",
+    "endless-head": "protocol_error",
+    "huge-body": "protocol_error",
+    "ends-at-play": "ended",
+}
+UNREACHABLE = 20
+
+
+@pytest.fixture
+def hostile() -> Iterator[Process]:
+    process = Process(sys.executable, str(Path(__file__).with_name("hostile_camera.py")))
+    yield process
+    process.stop(signal.SIGKILL)
+
+
+def test_hostile_cameras_hurt_nobody_and_the_system_stops_in_order(
+    serve: Callable[..., System], virtual_camera: Callable[..., list[str]], hostile: Process
+) -> None:
+    good = virtual_camera("--pattern", "--audio", "aac", "--bitrate", "500000", count=2)
+    urls = dict(line.split() for line in hostile.find(r"(?m)^\S+ rtsp://\S+$", len(KINDS)))
+    cameras = [camera(f"good-{number}", url) for number, url in enumerate(good)]
+    cameras += [camera(kind, url) for kind, url in urls.items()]
+    cameras += [camera(f"gone-{number}", f"rtsp://127.0.0.1:{1 + number}/") for number in range(UNREACHABLE)]
+    system = serve(cameras, storage={"segment": "3s"})
+    system.wait_live("good-0")
+    timeline = system.wait_recorded("good-1", 8)
+    assert (len(timeline["spans"]), timeline["gaps"]) == (1, [])
+    silent = wait_for("silent", lambda: (c := system.camera("silent"))["reason_code"] and c)
+    assert silent["reason_code"] == "unreachable"
+    for kind, code in {**REASONS, "gone-7": "unreachable"}.items():
+        found = system.camera(kind)
+        assert (found["recording"], found["reason_code"]) == (False, code), kind
+        assert found["reason"]
+    tried = [hostile.output.count(f"tried {kind}\n") for kind in KINDS]
+    assert 1 <= min(tried) <= max(tried) < 10, "back-off is respected"
+    metrics = system.http.get(f"{system.url}/metrics").text
+    assert not re.search(r"vms_camera_crashes_total\S* [1-9]", metrics)
+    lag_s = float(re.findall(r'vms_event_loop_lag_seconds{quantile="0.95"} (\S+)', metrics)[0])
+    assert lag_s < 0.1
+    stalled = [_begin_export(system) for _ in range(4)]
+    _stops_in_order(system)
+    for client in stalled:
+        client.close()
+
+
+def _begin_export(system: System) -> socket.socket:
+    """A client that asks for an export and takes none of it."""
+    host, port = system.url.removeprefix("http://").split(":")
+    client = socket.create_connection((host, int(port)))
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    span = system.recordings("good-0")["spans"][0]
+    path = f"/api/v1/cameras/good-0/export.mp4?start={span['start']}&end={span['end']}"
+    client.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+    return client
+
+
+def _stops_in_order(system: System) -> None:
+    began_s = time.monotonic()
+    assert system.stop() == 0
+    assert time.monotonic() - began_s < 10
+    assert not re.search(r"Traceback|never retrieved|unclosed|\"level\": \"error\"", system.output)
+    files = list((system.data_dir / "recordings").rglob("*.mp4"))
+    assert len(files) > 4
+    for path in files:
+        assert _is_closed(path), path
+
+
+def _is_closed(path: Path) -> bool:
+    data = path.read_bytes()
+    return read_segment(lambda offset, size: data[offset : offset + size], len(data)).closed
+
+
+def test_a_system_killed_again_and_again_recovers_every_recording(
+    serve: Callable[..., System], virtual_camera: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    urls = virtual_camera("--pattern", "--audio", "aac", "--bitrate", "500000", count=3)
+    cameras = [camera(f"porch-{number}", url) for number, url in enumerate(urls)]
+    for when in ("while recording", "at start", "while closing"):
+        system = serve(cameras, data_dir=tmp_path / "data", storage={"segment": "2s"})
+        if when != "at start":
+            for each in cameras:
+                system.wait_recorded(each["id"], 1)
+        if when == "while closing":
+            system.send(signal.SIGTERM)
+        system.stop(signal.SIGKILL)
+    last = serve(cameras, data_dir=tmp_path / "data", storage={"segment": "2s"})
+    for each in cameras:
+        last.wait_recorded(each["id"], 4)
+        timeline = last.recordings(each["id"])
+        assert {gap["reason"] for gap in timeline["gaps"]} == {"system_stopped"}
+        assert len(timeline["gaps"]) == len(timeline["spans"]) - 1
+    _stops_in_order(last)
+    for path in (tmp_path / "data" / "recordings").rglob("*.mp4"):
+        assert decoded(path)
+
+
+RECONFIGURED = "filesrc location={path} ! tsdemux ! h264parse config-interval=-1 ! rtph264pay name=pay0 pt=96"
+
+
+@pytest.mark.needs("ffmpeg", "gst-rtsp-server")
+def test_a_camera_that_changes_its_resolution_is_recorded_played_and_watched_without_a_gap(
+    serve: Callable[..., System], gst_camera: Callable[..., str], tmp_path: Path
+) -> None:
+    source = _of_two_sizes(tmp_path)
+    system = serve([camera("porch", gst_camera(RECONFIGURED.format(path=source)))])
+    assert system.wait_live("porch")["width"] == 320
+    viewer = SinkViewer()
+    answer = _whep(system, viewer)
+    viewer.accept(answer)
+    _until(viewer, lambda: viewer.packets > 20)
+    wait_for("the new size", lambda: _turn(viewer) and system.camera("porch")["width"] == 640)
+    seen = viewer.packets
+    _until(viewer, lambda: viewer.packets > seen + 20)
+    assert viewer.lost == 0
+    viewer.close()
+    wait_for("a second file", lambda: len(system.recordings("porch")["segments"]) == 2)
+    timeline = system.wait_recorded("porch", 5)
+    assert (len(timeline["spans"]), timeline["gaps"]) == (1, [])
+    span = timeline["spans"][0]
+    query = f"start={span['start']}&end={span['end']}"
+    playlist = system.http.get(f"/cameras/porch/playback.m3u8?{query}").text
+    assert playlist.count("#EXT-X-DISCONTINUITY\n") == 1
+    base = f"{system.url}/api/v1/cameras/porch"
+    assert len(decoded(f"{base}/playback.m3u8?{query}", "-allowed_extensions", "ALL")) > 100
+    export = tmp_path / "export.mp4"
+    export.write_bytes(system.http.get(f"/cameras/porch/export.mp4?{query}").content)
+    assert len(decoded(export)) > 100
+
+
+def _of_two_sizes(folder: Path) -> Path:
+    """Footage whose encoder is set to another size after 3 s."""
+    parts = []
+    for number, size in enumerate(("320x240", "640x360")):
+        parts.append(folder / f"{number}.h264")
+        made = ["-f", "lavfi", "-i", f"testsrc2=size={size}:rate=25", "-t", str(3 + 27 * number)]
+        encoder = ["-c:v", "libx264", "-preset", "ultrafast", "-g", "25", "-bf", "0", "-pix_fmt", "yuv420p"]
+        _ffmpeg(*made, *encoder, str(parts[-1]))
+    whole = folder / "whole.h264"
+    whole.write_bytes(b"".join(part.read_bytes() for part in parts))
+    _ffmpeg("-framerate", "25", "-f", "h264", "-i", str(whole), "-c", "copy", str(folder / "whole.ts"))
+    return folder / "whole.ts"
+
+
+def _ffmpeg(*arguments: str) -> None:
+    subprocess.run(["ffmpeg", "-nostdin", "-v", "error", "-y", *arguments], check=True, timeout=60)
+
+
+def test_viewers_that_come_in_a_storm_and_vanish_leave_nothing_behind(
+    serve: Callable[..., System], virtual_camera: Callable[..., list[str]]
+) -> None:
+    (url,) = virtual_camera("--pattern", "--bitrate", "500000")
+    system = serve([camera("porch", url)])
+    system.wait_live("porch")
+    files = _open_files(system)
+    viewers = [SinkViewer() for _ in range(30)]
+    for viewer in viewers:
+        viewer.accept(_whep(system, viewer))
+    wait_for(
+        "pictures for all", lambda: [_turn(each) for each in viewers] and all(v.packets for v in viewers)
+    )
+    assert system.camera("porch")["viewers"] == len(viewers)
+    for viewer in viewers:
+        viewer.close()  # without a word
+    wait_for("the end of their consent", lambda: system.camera("porch")["viewers"] == 0, 40)
+    wait_for("their files to be closed", lambda: _open_files(system) <= files)
+    timeline = system.recordings("porch")
+    assert (len(timeline["spans"]), timeline["gaps"]) == (1, [])
+
+
+def _open_files(system: System) -> int:
+    return len(list(Path(f"/proc/{system.pid}/fd").iterdir()))
+
+
+def _whep(system: System, viewer: SinkViewer) -> str:
+    headers = {"Content-Type": "application/sdp"}
+    answer = system.http.post("/cameras/porch/whep", content=viewer.offer(), headers=headers)
+    assert answer.status_code == 201
+    return answer.text
+
+
+def _turn(viewer: SinkViewer) -> bool:
+    viewer.readable()
+    viewer.tick()
+    return True
+
+
+def _until(viewer: SinkViewer, condition: Callable[[], Any]) -> None:
+    wait_for("media", lambda: _turn(viewer) and condition())
