@@ -165,6 +165,13 @@ async def test_the_web_app_is_served_with_its_routes_and_cached_by_its_hashes(
         assert (await client.head("/")).headers["content-length"] == "22"
 
 
+@pytest.mark.parametrize("field", ["bytes=0-1", "bytes=0-0,2-3", "bytes=x", "bytes=9999-"])
+async def test_files_of_the_web_app_are_sent_whole(backend: Backend, web_root: Path, field: str) -> None:
+    async with backend.client(web_root=web_root) as client:
+        answer = await client.get("/favicon.svg", headers={"Range": field})
+    assert (answer.status_code, answer.text) == (200, "<svg/>")
+
+
 @pytest.mark.parametrize(
     "path",
     [

@@ -37,7 +37,7 @@ def hostile() -> Iterator[Process]:
     process.stop(signal.SIGKILL)
 
 
-def test_hostile_cameras_hurt_nobody_and_the_system_stops_in_order(
+def test_hostile_cameras_and_vanishing_viewers_hurt_nobody_and_the_system_stops_in_order(
     serve: Callable[..., System], virtual_camera: Callable[..., list[str]], hostile: Process
 ) -> None:
     good = virtual_camera("--pattern", "--audio", "aac", "--bitrate", "500000", count=2)
@@ -47,6 +47,7 @@ def test_hostile_cameras_hurt_nobody_and_the_system_stops_in_order(
     cameras += [camera(f"gone-{number}", f"rtsp://127.0.0.1:{1 + number}/") for number in range(UNREACHABLE)]
     system = serve(cameras, storage={"segment": "3s"})
     system.wait_live("good-0")
+    _storm(system, "good-0")
     timeline = system.wait_recorded("good-1", 8)
     assert (len(timeline["spans"]), timeline["gaps"]) == (1, [])
     silent = wait_for("silent", lambda: (c := system.camera("silent"))["reason_code"] and c)
@@ -61,10 +62,24 @@ def test_hostile_cameras_hurt_nobody_and_the_system_stops_in_order(
     assert not re.search(r"vms_camera_crashes_total\S* [1-9]", metrics)
     lag_s = float(re.findall(r'vms_event_loop_lag_seconds{quantile="0.95"} (\S+)', metrics)[0])
     assert lag_s < 0.1
+    wait_for("the end of the viewers' consent", lambda: system.camera("good-0")["viewers"] == 0, 40)
     stalled = [_begin_export(system) for _ in range(4)]
     _stops_in_order(system)
     for client in stalled:
         client.close()
+
+
+def _storm(system: System, camera_id: str) -> None:
+    """Viewers that come all at once, get pictures, and vanish without a word."""
+    viewers = [SinkViewer() for _ in range(30)]
+    for viewer in viewers:
+        viewer.accept(_whep(system, camera_id, viewer))
+    wait_for(
+        "pictures for all", lambda: [_turn(each) for each in viewers] and all(v.packets for v in viewers)
+    )
+    assert system.camera(camera_id)["viewers"] == len(viewers)
+    for viewer in viewers:
+        viewer.close()
 
 
 def _begin_export(system: System) -> socket.socket:
@@ -129,7 +144,7 @@ def test_a_camera_that_changes_its_resolution_is_recorded_played_and_watched_wit
     system = serve([camera("porch", gst_camera(RECONFIGURED.format(path=source)))])
     assert system.wait_live("porch")["width"] == 320
     viewer = SinkViewer()
-    answer = _whep(system, viewer)
+    answer = _whep(system, "porch", viewer)
     viewer.accept(answer)
     _until(viewer, lambda: viewer.packets > 20)
     wait_for("the new size", lambda: _turn(viewer) and system.camera("porch")["width"] == 640)
@@ -169,35 +184,9 @@ def _ffmpeg(*arguments: str) -> None:
     subprocess.run(["ffmpeg", "-nostdin", "-v", "error", "-y", *arguments], check=True, timeout=60)
 
 
-def test_viewers_that_come_in_a_storm_and_vanish_leave_nothing_behind(
-    serve: Callable[..., System], virtual_camera: Callable[..., list[str]]
-) -> None:
-    (url,) = virtual_camera("--pattern", "--bitrate", "500000")
-    system = serve([camera("porch", url)])
-    system.wait_live("porch")
-    files = _open_files(system)
-    viewers = [SinkViewer() for _ in range(30)]
-    for viewer in viewers:
-        viewer.accept(_whep(system, viewer))
-    wait_for(
-        "pictures for all", lambda: [_turn(each) for each in viewers] and all(v.packets for v in viewers)
-    )
-    assert system.camera("porch")["viewers"] == len(viewers)
-    for viewer in viewers:
-        viewer.close()  # without a word
-    wait_for("the end of their consent", lambda: system.camera("porch")["viewers"] == 0, 40)
-    wait_for("their files to be closed", lambda: _open_files(system) <= files)
-    timeline = system.recordings("porch")
-    assert (len(timeline["spans"]), timeline["gaps"]) == (1, [])
-
-
-def _open_files(system: System) -> int:
-    return len(list(Path(f"/proc/{system.pid}/fd").iterdir()))
-
-
-def _whep(system: System, viewer: SinkViewer) -> str:
+def _whep(system: System, camera_id: str, viewer: SinkViewer) -> str:
     headers = {"Content-Type": "application/sdp"}
-    answer = system.http.post("/cameras/porch/whep", content=viewer.offer(), headers=headers)
+    answer = system.http.post(f"/cameras/{camera_id}/whep", content=viewer.offer(), headers=headers)
     assert answer.status_code == 201
     return answer.text
 

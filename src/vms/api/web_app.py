@@ -36,6 +36,9 @@ class WebApp:
         path = request.url.path
         if not is_web_app(path):
             raise HTTPException(404)
+        # Nobody needs a part of these files, and the framework's errors about ranges are no problem details.
+        headers = request.scope["headers"]
+        request.scope["headers"] = [(name, value) for name, value in headers if name != b"range"]
         relative = PurePosixPath(path.lstrip("/"))
         file = self._file(relative)
         if file is not None and relative.name != "index.html":
