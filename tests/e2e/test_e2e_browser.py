@@ -104,6 +104,21 @@ def test_playback_from_the_timeline_plays_and_returns_to_live(page: Page, system
     _plays(page, "[data-testid=live-video]")
 
 
+def test_a_recording_with_g711_sound_plays(
+    page: Page, serve: Callable[..., System], virtual_camera: Callable[..., list[str]]
+) -> None:
+    (url,) = virtual_camera("--pattern", "--audio", "pcmu")
+    system = serve([camera("porch", url)])
+    assert system.wait_live("porch")["audio"] == "pcmu"
+    system.wait_recorded("porch", 8)
+    page.goto(f"{system.url}/cameras/porch")
+    timeline = page.get_by_test_id("timeline")
+    timeline.focus()
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Enter")
+    _plays(page, "[data-testid=playback-video]")
+
+
 def test_an_export_downloads_and_decodes(page: Page, system: System, tmp_path: Path) -> None:
     system.wait_recorded("porch", 6)
     page.goto(f"{system.url}/cameras/porch")

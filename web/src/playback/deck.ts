@@ -7,7 +7,6 @@
 import Hls, { ErrorDetails, type ErrorData, ErrorTypes, Events, type Fragment } from "hls.js/light";
 
 import type { Span } from "../api/recordings";
-import { recordingLoader } from "./recordingLoader";
 import { mediaAt, type Piece, wallAt, wallEnd } from "./window";
 
 export type DeckProblem = "codec" | "network" | "media" | "browser";
@@ -65,7 +64,6 @@ export class Deck {
       autoStartLoad: false,
       // Its worker is made of a blob, which the content security policy refuses; fMP4 needs none.
       enableWorker: false,
-      fLoader: recordingLoader(),
       maxBufferLength: 30,
       backBufferLength: 60,
     });
