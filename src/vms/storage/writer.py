@@ -173,7 +173,7 @@ class VolumeWriter:
         sync_at_s = time.monotonic() + self._sync_interval_s
         while True:
             if self._queue.empty():
-                time.sleep(GATHER_S)
+                time.sleep(min(GATHER_S, max(sync_at_s - time.monotonic(), 0.0)))
             wait_s = sync_at_s - time.monotonic()
             if wait_s <= 0:
                 self._start_sync()

@@ -33,6 +33,8 @@ export interface Camera {
   audio: string | null;
   last_frame_at: string | null;
   recording: boolean;
+  /** Why recording fails, in the server's words; null when nothing is wrong. */
+  recording_error: string | null;
   viewers: number;
   webrtc: WebRtcPlayable;
 }

@@ -140,7 +140,7 @@ function Recording({ camera }: { camera: Camera }) {
         {t(camera.recording ? "recording.on" : "recording.fault")}
       </Badge>
       <Text size="sm" c="dimmed">
-        {t("recording.kept", { retention: format.duration(retentionMs(camera.retention)) })}
+        {camera.recording_error ?? t("recording.kept", { retention: format.duration(retentionMs(camera.retention)) })}
       </Text>
     </Group>
   );

@@ -68,7 +68,7 @@ export function LiveTile({ camera, tabIndex, onFocus }: Props) {
         <Link to={page} className={classes.name} tabIndex={-1}>
           {camera.name}
         </Link>
-        {camera.record === "continuous" && <RecordingMark recording={camera.recording} />}
+        {camera.record === "continuous" && <RecordingMark recording={camera.recording} error={camera.recording_error} />}
         {latencyMs !== null && (
           <span className={classes.latency} title={t("latencyHelp")}>
             {format.milliseconds(latencyMs)}

@@ -16,12 +16,12 @@ export function StateBadge({ state }: { state: TileState }) {
 }
 
 /** Whether it is being recorded; that it is not, although it should be, is an alarm. */
-export function RecordingMark({ recording }: { recording: boolean }) {
+export function RecordingMark({ recording, error }: { recording: boolean; error: string | null }) {
   const { t } = useTranslation("live");
   const { offline } = useCameras();
   if (offline) return null; // nobody knows
   return (
-    <span className={classes.recording} data-recording={recording} title={t(recording ? "recording" : "notRecording")}>
+    <span className={classes.recording} data-recording={recording} title={recording ? t("recording") : (error ?? t("notRecording"))}>
       <span className={classes.dot} aria-hidden />
       {recording ? (
         <>
@@ -29,7 +29,10 @@ export function RecordingMark({ recording }: { recording: boolean }) {
           <span className={classes.hidden}>{t("recording")}</span>
         </>
       ) : (
-        t("notRecording")
+        <>
+          {t("notRecording")}
+          {error !== null && <span className={classes.hidden}>{error}</span>}
+        </>
       )}
     </span>
   );

@@ -23,6 +23,7 @@ const camera = (change: Partial<Camera> = {}): Camera => ({
   audio: null,
   last_frame_at: null,
   recording: true,
+  recording_error: null,
   viewers: 0,
   webrtc: { playable: true, reason: null, detail: null },
   ...change,

@@ -29,7 +29,7 @@ export function CameraHeader({ camera, state, onOther }: Props) {
         {camera.name}
       </Title>
       <StateBadge state={state} />
-      {camera.record === "continuous" && <RecordingMark recording={camera.recording} />}
+      {camera.record === "continuous" && <RecordingMark recording={camera.recording} error={camera.recording_error} />}
       {onOther && (
         <Group gap={2} ml="auto" wrap="nowrap">
           <ActionIcon variant="subtle" color="gray" aria-label={t("previousCamera")} onClick={() => onOther(-1)}>
