@@ -25,6 +25,7 @@ from vms.config import WebRtcConfig
 from vms.format import nal
 from vms.media import AccessUnit, Codec, Hub, Track
 from vms.stream import StreamService
+from vms.telemetry.logs import configure_logs
 
 CAMERA = CameraId("bench")
 KEY_INTERVAL = 50
@@ -104,6 +105,7 @@ def _drain(selector: selectors.BaseSelector, timeout_s: float) -> None:
 
 
 def run_ours(pipe: Connection, to_viewers: Connection, load: Load) -> None:
+    configure_logs(json=False, level="warning")
     uvloop.run(_ours(pipe, to_viewers, load))
 
 
