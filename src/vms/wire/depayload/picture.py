@@ -17,6 +17,7 @@ delivered one says `lost`.
 Belongs here: order, ends, holes, bounds, lengths before NAL units. Does not: packet types (h264, h265).
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from struct import Struct
 
@@ -34,11 +35,11 @@ _NONE = -1
 _LENGTH = Struct(">I")
 
 
-class PictureDepayloader:
+class PictureDepayloader(ABC):
     """The part of an H.264 or H.265 depayloader that does not depend on the packets' structure.
 
-    parameter_sets: those that the session description gave. A subclass implements `push` and what raises
-    NotImplementedError here, and calls `_turn` first for every packet whose timestamp is not `_timestamp`.
+    parameter_sets: those that the session description gave. A subclass implements `push` and what is
+    abstract here, and calls `_turn` first for every packet whose timestamp is not `_timestamp`.
     """
 
     __slots__ = (
@@ -115,22 +116,22 @@ class PictureDepayloader:
 
     # What a subclass knows.
 
+    @abstractmethod
     def _is_slice(self, buffer: Buffer, start: int, end: int) -> bool:
         """Whether the first NAL unit in a payload is (part of) a slice."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _begins_picture(self, buffer: Buffer, start: int, end: int) -> bool:
         """Whether a payload can be the first of a picture."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _after_nal(self, header: int) -> bool:
         """Note a NAL unit, now in `_pieces`, by its first byte; whether it is a parameter set."""
-        raise NotImplementedError
 
     @staticmethod
+    @abstractmethod
     def _parameter_set_key(nal: Buffer) -> tuple[int, int] | None:
         """(type, number) of a parameter set; None for any other NAL unit."""
-        raise NotImplementedError
 
     # NAL units.
 

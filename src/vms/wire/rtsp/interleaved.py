@@ -11,6 +11,7 @@ Belongs here: framing. Does not: requests and their answers (connection), payloa
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from struct import Struct
 
 from vms.common.clock import Clock
@@ -38,7 +39,7 @@ _MESSAGE_STARTS = (
 )
 
 
-class InterleavedReader(asyncio.BufferedProtocol):
+class InterleavedReader(asyncio.BufferedProtocol, ABC):
     """The receiving half of a connection. A subclass implements `message_received` and `failed`.
 
     bytes_received: everything. garbage: bytes that were skipped. resynchronisations: how often that began.
@@ -60,17 +61,17 @@ class InterleavedReader(asyncio.BufferedProtocol):
         self._media: dict[int, RtpStream] = {}  # by "$" and channel as one 16-bit number
         self._reports: dict[int, RtpStream] = {}  # likewise
 
+    @abstractmethod
     def message_received(self, message: Message) -> None:
         """Take an RTSP message."""
-        raise NotImplementedError
 
+    @abstractmethod
     def failed(self, error: VmsError) -> None:
         """The peer's bytes make no sense, or a receiver cannot use them; nothing is parsed after this."""
-        raise NotImplementedError
 
+    @abstractmethod
     def stream_ended(self, stream: RtpStream) -> None:
         """A stream's sender has said BYE."""
-        raise NotImplementedError
 
     def claim(self, media_channel: int, report_channel: int, stream: RtpStream) -> None:
         """Give a stream the packets of its two channels; channels that it had before are its no longer."""
