@@ -24,7 +24,7 @@ if [ -z "$uv" ]; then
             apt_install python3-pip
         fi
         say "installing uv into .tools"
-        python3 -m pip install --quiet --disable-pip-version-check --target .tools uv
+        python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --target .tools uv
     fi
 fi
 
@@ -56,9 +56,10 @@ command -v ffmpeg >/dev/null || missing+=(ffmpeg)
 if ! /usr/bin/python3 -c 'import gi; gi.require_version("GstRtspServer", "1.0"); from gi.repository import GstRtspServer' 2>/dev/null; then
     missing+=(python3-gi gir1.2-gst-rtsp-server-1.0 libgstrtspserver-1.0-0)
 fi
-for element in x264enc:gstreamer1.0-plugins-ugly rtph264pay:gstreamer1.0-plugins-good h264parse:gstreamer1.0-plugins-bad; do
-    gst-inspect-1.0 "${element%%:*}" >/dev/null 2>&1 || missing+=(gstreamer1.0-tools gstreamer1.0-plugins-base "${element#*:}")
+for element in videotestsrc:base rtph264pay:good h264parse:bad x264enc:ugly; do
+    gst-inspect-1.0 "${element%%:*}" >/dev/null 2>&1 || missing+=(gstreamer1.0-tools "gstreamer1.0-plugins-${element#*:}")
 done
+gst-inspect-1.0 avdec_h264 >/dev/null 2>&1 || missing+=(gstreamer1.0-libav)
 if [ ${#missing[@]} -gt 0 ]; then
     if [ "$(id -u)" = 0 ]; then
         apt_install "${missing[@]}"
