@@ -144,6 +144,16 @@ async def test_a_closed_segment_may_be_cached_and_an_open_one_not(
     assert (await client.get(path)).headers["cache-control"] == "no-store"
 
 
+async def test_an_init_segment_is_sent_by_range(client: httpx.AsyncClient) -> None:
+    path = f"{PORCH}/segments/{SEGMENT_ID}/init.mp4"
+    whole = await client.get(path)
+    assert whole.status_code == 200
+    part = await client.get(path, headers={"Range": f"bytes=0-{len(whole.content) - 1}"})
+    assert part.status_code == 206
+    assert part.headers["content-range"] == f"bytes 0-{len(whole.content) - 1}/{len(whole.content)}"
+    assert part.content == whole.content
+
+
 @pytest.mark.parametrize(
     "path",
     [

@@ -121,16 +121,30 @@ def test_a_stream_made_by_ffmpeg_is_recorded_with_its_sound(
     system.wait_recorded("porch", 6)
     _judge_playlist_and_export(system, "porch", decoded(source))
     system.stop()
-    whole, whole_sound = decoded(source), decoded(source, stream="a:0")
+    whole = decoded(source)
+    sounds = 0
     for path in (system.data_dir / "recordings" / "porch").rglob("*.mp4"):
         assert is_stretch_of(decoded(path), whole)
-        sound = decoded(path, stream="a:0")
-        if codecs[1] != "opus":  # its decoder's first frames depend on what came before
-            assert sound
-            assert is_stretch_of(sound[4:-4], whole_sound) or len(sound) > 50
+        sounds += len(decoded(path, stream="a:0"))
         streams = {stream["codec_type"]: stream for stream in probe(path)["streams"]}
         video_s, sound_s = (float(streams[kind]["duration"]) for kind in ("video", "audio"))
         assert abs(video_s - sound_s) < 0.7
+    assert sounds > 50
+
+
+def test_ffmpeg_plays_many_files_of_a_camera_with_g711_sound(
+    serve: Callable[..., System], virtual_camera: Callable[..., list[str]]
+) -> None:
+    (url,) = virtual_camera("--pattern", "--audio", "pcmu")
+    system = serve([camera("porch", url)], storage={"segment": "2s"})
+    timeline = system.wait_recorded("porch", 7)
+    assert len(timeline["segments"]) >= 3
+    span = timeline["spans"][0]
+    playlist = system.http.get("/cameras/porch/playback.m3u8", params=span).text
+    assert playlist.count("/init.mp4") >= 3
+    base = f"{system.url}/api/v1/cameras/porch"
+    query = f"start={span['start']}&end={span['end']}"
+    assert len(decoded(f"{base}/playback.m3u8?{query}", "-allowed_extensions", "ALL")) > 150
 
 
 def test_recording_goes_on_without_a_gap_over_many_files(

@@ -11,7 +11,7 @@ from vms.api.documents import GapDocument, Recordings, SegmentDocument, SpanDocu
 from vms.api.guard import API_PREFIX
 from vms.api.live_picture import LivePictures
 from vms.api.ports import Segment, Timeline
-from vms.api.ranges import ByteSourceResponse
+from vms.api.ranges import BytesInMemory, ByteSourceResponse
 from vms.api.routes.dependencies import (
     CameraIdInPath,
     KnownCamera,
@@ -131,6 +131,7 @@ async def get_segment(camera_id: CameraIdInPath, segment_id: SegmentId, ports: P
     "/segments/{segment_id}/init.mp4",
     response_class=Response,
     responses={200: content("video/mp4", "the init segment", format="binary")}
+    | _RANGES
     | problems(s404="no such camera, or no such recording of it"),
 )
 async def get_init_segment(
@@ -141,9 +142,9 @@ async def get_init_segment(
     Playlists name it where that is so; media segments are byte ranges of the recording file all the same.
     """
     await ports.registry.get(camera_id)
-    init = await ports.playback.init_segment(camera_id, segment_id)
+    init = BytesInMemory(await ports.playback.init_segment(camera_id, segment_id))
     # A file's beginning never changes, also while it is being written
-    return Response(init, media_type="video/mp4", headers={"Cache-Control": "private, max-age=3600"})
+    return ByteSourceResponse(init, "video/mp4", {"Cache-Control": "private, max-age=3600"})
 
 
 @readable(

@@ -88,10 +88,12 @@ async def playlist(
         return None
     silent = len({each.sound for each in maps}) > 1 or maps[0].sound is None
     for each in maps:
+        offset, size = each.range
         if silent and each.hideable:
-            lines[each.line] = f'#EXT-X-MAP:URI="{init_url(each.segment_id)}"'
+            # Of the same size. The range is named, though it is the whole: FFmpeg (5.1) takes the size of the range
+            # that it read before, on the same connection, for that of an answer without one.
+            lines[each.line] = f'#EXT-X-MAP:URI="{init_url(each.segment_id)}",BYTERANGE="{size}@0"'
         else:
-            offset, size = each.range
             lines[each.line] = f'#EXT-X-MAP:URI="{segment_url(each.segment_id)}",BYTERANGE="{size}@{offset}"'
     head = [
         "#EXTM3U",
