@@ -1,0 +1,33 @@
+"""The subjects that messages travel on: ``vms.<site>.…``. Tokens are slugs, so no subject can be forged by a name."""
+
+SITE = "default"
+
+
+def worker_status(worker: str, site: str = SITE) -> str:
+    """Where a worker publishes its WorkerStatus; ``*`` for all."""
+    return f"vms.{site}.worker.{worker}"
+
+
+def media_apply(worker: str, site: str = SITE) -> str:
+    """Request: a CameraSpec to a media process; answered when it is in effect."""
+    return f"vms.{site}.media.{worker}.apply"
+
+
+def stream_offer(worker: str, site: str = SITE) -> str:
+    """Request: live.Offer → live.Answer."""
+    return f"vms.{site}.stream.{worker}.offer"
+
+
+def stream_session(worker: str, verb: str, site: str = SITE) -> str:
+    """Request: live.SessionId → live.Session (get) or live.Empty (end)."""
+    return f"vms.{site}.stream.{worker}.session.{verb}"
+
+
+def registry(verb: str, site: str = SITE) -> str:
+    """Request to the registry: create, update, delete."""
+    return f"vms.{site}.gateway.camera.{verb}"
+
+
+def event(kind: str, camera_id: str, site: str = SITE) -> str:
+    """Where an event is stored; `camera_id` "" for one that is no camera's."""
+    return f"vms.{site}.event.{kind}.{camera_id or '_'}"
