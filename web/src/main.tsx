@@ -10,7 +10,7 @@ import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { I18nextProvider } from "react-i18next";
 
-import { shouldRetry } from "./api/queries";
+import { retryDelay, shouldRetry } from "./api/queries";
 import { App } from "./app/App";
 import { ErrorBoundary } from "./app/ErrorBoundary";
 import { LocaleProvider } from "./app/LocaleProvider";
@@ -20,7 +20,7 @@ import { i18n } from "./i18n/i18n";
 const client = new QueryClient({
   defaultOptions: {
     // A site's network has no internet: the browser's idea of being online says nothing.
-    queries: { retry: shouldRetry, networkMode: "always" },
+    queries: { retry: shouldRetry, retryDelay, networkMode: "always" },
     mutations: { networkMode: "always" },
   },
 });

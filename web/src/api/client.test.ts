@@ -1,7 +1,7 @@
 import { afterEach, expect, test, vi } from "vitest";
 
-import { api, ApiError, apiError, Unreachable, url } from "./client";
-import { shouldRetry } from "./queries";
+import { api, ApiError, apiError, isTransient, retryAfterMs, Unreachable, url } from "./client";
+import { connectionOf, LOST_AFTER_MS, retryDelay, shouldRetry } from "./queries";
 import { readRecordings } from "./recordings";
 
 afterEach(() => vi.unstubAllGlobals());
@@ -31,6 +31,34 @@ test("no answer, or a proxy's in its place, is unreachable and worth a retry", a
   expect(await apiError(new Response("<h1>Bad gateway</h1>", { status: 502 }))).toBeInstanceOf(Unreachable);
   expect(shouldRetry(0, new Unreachable("gone"))).toBe(true);
   expect(shouldRetry(0, new ApiError(404, {}))).toBe(false);
+});
+
+test("a process that is being restarted is waited for, a refusal is not", () => {
+  expect([502, 503, 504].map((status) => isTransient(new ApiError(status, {})))).toEqual([true, true, true]);
+  expect([401, 404, 409, 500].map((status) => isTransient(new ApiError(status, {})))).toEqual([false, false, false, false]);
+  expect(shouldRetry(50, new ApiError(503, {}))).toBe(true);
+  expect(retryDelay(50)).toBeLessThanOrEqual(4_000);
+});
+
+test("what was told last is shown on, quietly at first", () => {
+  const toldAtMs = 1_000_000;
+  expect(connectionOf(null, toldAtMs, 0)).toBe("ok");
+  expect(connectionOf(new ApiError(404, {}), toldAtMs, toldAtMs + 60_000)).toBe("ok");
+  expect(connectionOf(new Unreachable("gone"), toldAtMs, toldAtMs + 2_000)).toBe("retrying");
+  expect(connectionOf(new Unreachable("gone"), toldAtMs, toldAtMs + LOST_AFTER_MS)).toBe("lost");
+});
+
+test("Retry-After is read in seconds; anything else is no wish", () => {
+  expect(["2", " 0 ", null, "", "-1", "Wed, 21 Oct 2026 07:28:00 GMT"].map(retryAfterMs)).toEqual([
+    2_000, 0, undefined, undefined, undefined, undefined,
+  ]);
+});
+
+test("a process is restarted by its name", async () => {
+  const fetched = vi.fn<typeof fetch>(() => Promise.resolve(Response.json({ workers: ["media-0"] }, { status: 202 })));
+  vi.stubGlobal("fetch", fetched);
+  expect(await api.restartProcess("media-0")).toEqual({ workers: ["media-0"] });
+  expect(fetched).toHaveBeenCalledWith("/api/v1/system/processes/media-0/restart", expect.objectContaining({ method: "POST" }));
 });
 
 test("an error that is no JSON is still an error with a status", async () => {

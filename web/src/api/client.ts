@@ -9,7 +9,9 @@ import type {
   CameraPatch,
   NewCamera,
   Problem,
+  ProcessList,
   RecordingsJson,
+  RestartAccepted,
   Session,
 } from "./types";
 
@@ -20,11 +22,14 @@ export class ApiError extends Error {
   override readonly name = "ApiError";
   readonly status: number;
   readonly problem: Problem;
+  /** The server asks not to be tried again before. */
+  readonly retryAfterMs: number | undefined;
 
-  constructor(status: number, problem: Problem) {
+  constructor(status: number, problem: Problem, retryAfter: number | undefined = undefined) {
     super(problem.detail ?? problem.title ?? `HTTP ${status}`);
     this.status = status;
     this.problem = problem;
+    this.retryAfterMs = retryAfter;
   }
 
   /** Messages by field; the field is the last name of the path (`body.source` → `source`). */
@@ -36,6 +41,16 @@ export class ApiError extends Error {
     }
     return fields;
   }
+}
+
+/** It passes by itself: nobody answered, or a process behind the one that did is away. */
+export function isTransient(error: unknown): boolean {
+  return error instanceof Unreachable || (error instanceof ApiError && error.status >= 502 && error.status <= 504);
+}
+
+/** Retry-After (RFC 9110 §10.2.3) in milliseconds; absent, a date or nonsense: undefined. */
+export function retryAfterMs(header: string | null): number | undefined {
+  return header !== null && /^\d{1,6}$/.test(header.trim()) ? Number(header) * 1_000 : undefined;
 }
 
 /** No answer came: the server or the network is away. Trying again is safe. */
@@ -73,8 +88,11 @@ export async function apiError(response: Response): Promise<ApiError | Unreachab
   }
   const fallback: Problem = { title: response.statusText };
   const problem = json ? ((await response.json().catch(() => fallback)) as Problem) : fallback;
-  return new ApiError(response.status, problem);
+  return new ApiError(response.status, problem, retryAfterMs(response.headers.get("retry-after")));
 }
+
+/** A server that takes longer is as good as away; what it was asked is asked again. */
+const ANSWER_WITHIN_MS = 20_000;
 
 async function request<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
   const init: RequestInit = { method, headers: { accept: "application/json" }, cache: "no-store" };
@@ -82,7 +100,8 @@ async function request<T>(method: string, path: string, body?: unknown, signal?:
     init.body = JSON.stringify(body);
     init.headers = { accept: "application/json", "content-type": "application/json" };
   }
-  if (signal) init.signal = signal;
+  // What changes something may take its time: whether it was done would not be known.
+  if (method === "GET") init.signal = AbortSignal.any([AbortSignal.timeout(ANSWER_WITHIN_MS), ...(signal ? [signal] : [])]);
   let response: Response;
   try {
     response = await fetch(path, init);
@@ -111,4 +130,8 @@ export const api = {
       undefined,
       signal,
     ),
+  processes: async (signal?: AbortSignal) =>
+    (await request<ProcessList>("GET", `${API_ROOT}/system/processes`, undefined, signal)).processes,
+  restartProcess: (worker: string) =>
+    request<RestartAccepted>("POST", `${API_ROOT}/system/processes/${encodeURIComponent(worker)}/restart`),
 };

@@ -1,26 +1,40 @@
 /** What the pages ask of the API, cached and kept fresh. */
 import { keepPreviousData, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 
-import { api, ApiError, Unreachable } from "./client";
+import { api, ApiError, isTransient } from "./client";
 import { fetchRecordings, NO_RECORDINGS, type Recordings } from "./recordings";
-import type { Camera, CameraPatch, NewCamera } from "./types";
+import type { Camera, CameraPatch, NewCamera, Process } from "./types";
 
 const CAMERAS_POLL_MS = 2_000;
+/** Longer without an answer, what was told last says little about the present. */
+export const LOST_AFTER_MS = 15_000;
 const RECORDINGS_POLL_MS = 5_000;
 const NO_CAMERAS: Camera[] = [];
 
 const SESSION_KEY = ["session"] as const;
 const CAMERAS_KEY = ["cameras"] as const;
+const PROCESSES_KEY = ["processes"] as const;
+const PROCESSES_POLL_MS = 2_000;
+const RETRY_FIRST_MS = 500;
+const RETRY_LAST_MS = 4_000;
 
-/** One retry is for a lost connection; what the server refused stays refused. */
-export function shouldRetry(failures: number, error: Error): boolean {
-  return error instanceof Unreachable && failures < 1;
+/** What passes by itself is waited for, with what was known still shown; what the server refused stays refused. */
+export function shouldRetry(_failures: number, error: Error): boolean {
+  return isTransient(error);
+}
+
+/** Doubling, half of it random. */
+export function retryDelay(failures: number): number {
+  const whole = Math.min(RETRY_LAST_MS, RETRY_FIRST_MS * 2 ** failures);
+  return whole / 2 + (whole / 2) * Math.random();
 }
 
 export function useSession() {
   return useQuery({
     queryKey: SESSION_KEY,
     queryFn: ({ signal }) => api.session(signal),
+    // That nobody answers is said soon, and asked again from there.
+    retry: (failures, error) => failures < 1 && isTransient(error),
     refetchInterval: ({ state }) => (state.error ? CAMERAS_POLL_MS : false),
   });
 }
@@ -32,17 +46,24 @@ function byName(cameras: Camera[]): Camera[] {
 }
 
 export interface CamerasAnswer {
+  /** As last told. */
   cameras: Camera[];
-  /** No answer has come yet, good or bad. */
+  /** They have not been told yet. */
   loading: boolean;
-  /** The last attempt found no server. */
-  offline: boolean;
-  error: Error | null;
+  connection: Connection;
+}
+
+/** `retrying`: the last attempt found no server, or one that cannot say just now; `lost`: so for long. */
+export type Connection = "ok" | "retrying" | "lost";
+
+export function connectionOf(error: Error | null, toldAtMs: number, failedAtMs: number): Connection {
+  if (error === null || !isTransient(error)) return "ok";
+  return failedAtMs - toldAtMs < LOST_AFTER_MS ? "retrying" : "lost";
 }
 
 export function useCameras(): CamerasAnswer {
   const client = useQueryClient();
-  const { data, error, isPending } = useQuery({
+  const { data, error, dataUpdatedAt, errorUpdatedAt } = useQuery({
     queryKey: CAMERAS_KEY,
     queryFn: async ({ signal }) => {
       try {
@@ -60,9 +81,8 @@ export function useCameras(): CamerasAnswer {
   });
   return {
     cameras: data ?? NO_CAMERAS,
-    loading: isPending,
-    offline: error instanceof Unreachable,
-    error,
+    loading: data === undefined,
+    connection: connectionOf(error, dataUpdatedAt, errorUpdatedAt),
   };
 }
 
@@ -77,6 +97,33 @@ export function useRecordings(cameraId: string, startMs: number, endMs: number, 
       query?.queryKey[1] === cameraId ? keepPreviousData(previous) : undefined,
   });
   return data ?? NO_RECORDINGS;
+}
+
+export interface ProcessesAnswer {
+  /** As last told; null: not yet. */
+  processes: Process[] | null;
+  /** Why they were not told the last time. */
+  error: Error | null;
+  toldAtMs: number;
+}
+
+/** The system's processes, polled while the page that asks is shown. */
+export function useProcesses(): ProcessesAnswer {
+  const { data, error, dataUpdatedAt } = useQuery({
+    queryKey: PROCESSES_KEY,
+    queryFn: ({ signal }) => api.processes(signal),
+    refetchInterval: PROCESSES_POLL_MS,
+    retry: false,
+  });
+  return { processes: data ?? null, error, toldAtMs: dataUpdatedAt };
+}
+
+export function useRestartProcess() {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: api.restartProcess,
+    onSuccess: () => client.invalidateQueries({ queryKey: PROCESSES_KEY }),
+  });
 }
 
 export function useLogin() {

@@ -86,6 +86,42 @@ export interface Session {
   version: string;
 }
 
+export type ProcessRole = "supervisor" | "media" | "stream" | "api" | "keeper" | "nats";
+export type ProcessState = "starting" | "running" | "stopping" | "waiting" | "stopped";
+
+/** One process of the system, as its supervisor sees it. */
+export interface Process {
+  role: ProcessRole;
+  /** Its name, such as media-0; unique. */
+  worker: string;
+  /** 0 while it is not running */
+  pid: number;
+  state: ProcessState;
+  /** Cameras that it pulls. */
+  cameras: number;
+  /** Live viewers that it serves. */
+  viewers: number;
+  /** Of one core. */
+  cpu_percent: number;
+  memory_bytes: number;
+  /** How late its event loop is; null where it has none or is not known. */
+  loop_lag_ms: number | null;
+  /** Since the system was started. */
+  restarts: number;
+  uptime_s: number;
+  /** For a person, in English; empty when there is nothing to say. */
+  detail: string;
+}
+
+export interface ProcessList {
+  processes: Process[];
+}
+
+export interface RestartAccepted {
+  /** The processes that are being restarted. */
+  workers: string[];
+}
+
 /** RFC 9457, with the fields that were wrong and, where there are several, a slug of the reason. */
 export interface Problem {
   reason?: string;

@@ -1,7 +1,7 @@
 /** Which page is shown, and whether anyone must sign in before. */
 import { Center, Loader } from "@mantine/core";
 import { IconMapQuestion, IconPlugConnectedX } from "@tabler/icons-react";
-import { lazy, Suspense } from "react";
+import { Suspense, useEffect } from "react";
 import { useTranslation } from "react-i18next";
 import { BrowserRouter, Link, Route, Routes } from "react-router";
 
@@ -9,12 +9,23 @@ import { useSession } from "../api/queries";
 import { GridPage } from "../live/GridPage";
 import { EmptyState } from "./EmptyState";
 import { ErrorBoundary } from "./ErrorBoundary";
+import { latePage } from "./latePage";
 import { LoginPage } from "./LoginPage";
 import { Shell } from "./Shell";
 
-// hls.js and the forms come when their page is opened; the wall does not wait for them.
-const CameraPage = lazy(() => import("../playback/CameraPage").then((m) => ({ default: m.CameraPage })));
-const CamerasPage = lazy(() => import("../cameras/CamerasPage").then((m) => ({ default: m.CamerasPage })));
+// hls.js and the forms come after the wall, which does not wait for them.
+const camera = latePage(() => import("../playback/CameraPage").then((m) => m.CameraPage));
+const cameras = latePage(() => import("../cameras/CamerasPage").then((m) => m.CamerasPage));
+const system = latePage(() => import("../system/SystemPage").then((m) => m.SystemPage));
+const AHEAD_MS = 5_000;
+
+/** Fetch the other pages when the first has settled: they must open also while the server restarts. */
+function useOtherPages(): void {
+  useEffect(() => {
+    const timer = setTimeout(() => [camera, cameras, system].forEach((late) => late.fetchAhead()), AHEAD_MS);
+    return () => clearTimeout(timer);
+  }, []);
+}
 
 function Waiting() {
   const { t } = useTranslation();
@@ -45,6 +56,7 @@ function page(element: React.ReactNode) {
 export function App() {
   const { t } = useTranslation();
   const session = useSession();
+  useOtherPages();
   if (session.isPending) return <Waiting />;
   if (!session.data) {
     return (
@@ -59,8 +71,9 @@ export function App() {
       <Routes>
         <Route element={<Shell session={session.data} />}>
           <Route index element={page(<GridPage />)} />
-          <Route path="cameras" element={page(<CamerasPage />)} />
-          <Route path="cameras/:cameraId" element={page(<CameraPage />)} />
+          <Route path="cameras" element={page(<cameras.Page />)} />
+          <Route path="cameras/:cameraId" element={page(<camera.Page />)} />
+          <Route path="system" element={page(<system.Page />)} />
           <Route path="*" element={<NotFound />} />
         </Route>
       </Routes>

@@ -1,10 +1,11 @@
-/** The frame around every page: header, offline banner, footer with the system's health. */
-import { IconLayoutGrid, IconSettings, IconWifiOff } from "@tabler/icons-react";
+/** The frame around every page: header, notice of a lost connection, footer with the system's health. */
+import { IconCpu, IconLayoutGrid, IconSettings } from "@tabler/icons-react";
 import { useTranslation } from "react-i18next";
 import { Link, NavLink, Outlet } from "react-router";
 
 import { useCameras } from "../api/queries";
 import type { Session } from "../api/types";
+import { ConnectionNotice } from "./ConnectionNotice";
 import { HEADER_TOOLS_ID } from "./HeaderTools";
 import { Logo } from "./Logo";
 import { Menu } from "./Menu";
@@ -12,7 +13,8 @@ import classes from "./shell.module.css";
 
 export function Shell({ session }: { session: Session }) {
   const { t } = useTranslation();
-  const { cameras, offline } = useCameras();
+  const { cameras, connection } = useCameras();
+  const known = connection !== "lost";
   const live = cameras.filter((camera) => camera.state === "live").length;
   const failed = cameras.filter((camera) => camera.state === "failed").length;
   const unrecorded = cameras.filter((camera) => camera.record === "continuous" && !camera.recording).length;
@@ -35,30 +37,27 @@ export function Shell({ session }: { session: Session }) {
             <IconSettings size={18} aria-hidden />
             {t("nav.cameras")}
           </NavLink>
+          <NavLink to="/system" end className={classes.link ?? ""}>
+            <IconCpu size={18} aria-hidden />
+            {t("nav.system")}
+          </NavLink>
         </nav>
         <div id={HEADER_TOOLS_ID} className={classes.tools} />
         <Menu session={session} />
       </header>
-      <div role="status" aria-live="assertive">
-        {offline && (
-          <div className={classes.offline}>
-            <IconWifiOff size={18} aria-hidden />
-            {t("offline")}
-          </div>
-        )}
-      </div>
+      <ConnectionNotice connection={connection} />
       <main id="main" className={classes.main} tabIndex={-1}>
         <Outlet />
       </main>
       <footer className={classes.footer}>
-        {!offline && (
+        {known && (
           <>
             <span className={classes.wide}>{t("health.cameras", { count: cameras.length })}</span>
             <span>{t("health.live", { count: live })}</span>
           </>
         )}
-        {!offline && failed > 0 && <span className={classes.alarm}>{t("health.failed", { count: failed })}</span>}
-        {!offline && unrecorded > 0 && (
+        {known && failed > 0 && <span className={classes.alarm}>{t("health.failed", { count: failed })}</span>}
+        {known && unrecorded > 0 && (
           <span className={classes.alarm}>{t("health.unrecorded", { count: unrecorded })}</span>
         )}
         <span data-push>{t("version", { version: session.version })}</span>

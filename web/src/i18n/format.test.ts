@@ -31,6 +31,7 @@ test("quantities scale to a readable unit", () => {
   expect(en.bitrate(3_900_000)).toMatch(/^3\.9\s?Mb\/s$/);
   expect(pt.bitrate(3_900_000)).toMatch(/^3,9\s?Mb\/s$/);
   expect(pt.speed(0.5)).toBe("0,5×");
+  expect([en.percent(0.032), en.percent(0.856), en.percent(1.5)]).toEqual(["3.2%", "86%", "150%"]);
 });
 
 test("the browser's region is kept where it is of the app's language", () => {

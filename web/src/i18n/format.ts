@@ -16,6 +16,8 @@ export interface Format {
   /** 23 Nov 2026, 14:03:22 */
   dateTime: (ms: number) => string;
   number: (value: number, digits?: number) => string;
+  /** 3.2% of a share from 0 to 1 */
+  percent: (share: number) => string;
   /** 1.5× */
   speed: (rate: number) => string;
   /** 3.9 Mbit/s */
@@ -92,6 +94,8 @@ export function createFormat(language: string): Format {
     dateTime: time({ day: "numeric", month: "short", year: "numeric", ...hms }),
     number: (value, digits = 0) =>
       new Intl.NumberFormat(language, { maximumFractionDigits: digits }).format(value),
+    percent: (share) =>
+      new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: share < 0.1 ? 1 : 0 }).format(share),
     speed: (rate) => `${new Intl.NumberFormat(language).format(rate)}×`,
     bitrate: (value) => scaled(language, value, BIT_UNITS, true),
     bytes: (value) => scaled(language, value, BYTE_UNITS, false),

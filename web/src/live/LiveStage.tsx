@@ -9,7 +9,7 @@ import { LiveVideo } from "./LiveVideo";
 import classes from "./live.module.css";
 import type { LiveSnapshot } from "./player";
 import { TileMessage } from "./TileMessage";
-import type { TileStatus } from "./tileState";
+import { REASON_AFTER_MS, type TileStatus } from "./tileState";
 import { useSnapshot } from "./useSnapshot";
 
 /** A stream that this browser cannot play live is still shown, as a picture this often. */
@@ -27,7 +27,8 @@ interface Props {
 export function LiveStage({ camera, live, status, video, muted, visible }: Props) {
   const { t } = useTranslation("live");
   const format = useFormat();
-  const isLive = status.state === "live";
+  // Being reconnected for a moment is the badge's to say; the last picture stays as it is.
+  const quiet = status.state === "live" || (status.state === "reconnecting" && live.state.silentMs < REASON_AFTER_MS);
   const unsupported = status.state === "unsupported";
   const lastFrameMs = camera.last_frame_at === null ? null : Date.parse(camera.last_frame_at);
   const stillNeeded = visible && (live.stream === null || unsupported) && lastFrameMs !== null;
@@ -49,10 +50,11 @@ export function LiveStage({ camera, live, status, video, muted, visible }: Props
         video={video}
         stream={live.stream}
         muted={muted}
-        current={live.state.phase === "live"}
+        moving={live.state.phase === "live"}
+        dimmed={!quiet}
         label={t("videoLabel", { name: camera.name })}
       />
-      {!isLive && <TileMessage status={status} cameraId={camera.id} lastFrameMs={lastFrameMs} />}
+      {!quiet && <TileMessage status={status} cameraId={camera.id} lastFrameMs={lastFrameMs} />}
     </>
   );
 }

@@ -8,11 +8,13 @@ interface Props {
   stream: MediaStream | null;
   muted: boolean;
   label: string;
-  /** Its pictures are the present; when they no longer are, the last one stays, dimmed. */
-  current: boolean;
+  /** Pictures come; when they no longer do, the last one stays. */
+  moving: boolean;
+  /** It is not the present, and must not be taken for it. */
+  dimmed: boolean;
 }
 
-export function LiveVideo({ video: ref, stream, muted, label, current }: Props) {
+export function LiveVideo({ video: ref, stream, muted, label, moving, dimmed }: Props) {
   useEffect(() => {
     const element = ref.current;
     if (!element || element.srcObject === stream) return;
@@ -26,13 +28,13 @@ export function LiveVideo({ video: ref, stream, muted, label, current }: Props) 
   const [kept, setKept] = useState(false);
   useEffect(() => {
     const [canvas, element] = [last.current, ref.current];
-    if (current || !canvas || !element || element.videoWidth === 0) return undefined;
+    if (moving || !canvas || !element || element.videoWidth === 0) return undefined;
     canvas.width = element.videoWidth;
     canvas.height = element.videoHeight;
     canvas.getContext("2d")?.drawImage(element, 0, 0);
     setKept(true);
     return () => setKept(false);
-  }, [current, ref]);
+  }, [moving, ref]);
 
   return (
     <>
@@ -41,13 +43,13 @@ export function LiveVideo({ video: ref, stream, muted, label, current }: Props) 
         ref={ref}
         className={classes.picture}
         data-testid="live-video"
-        data-dimmed={!current || undefined}
+        data-dimmed={dimmed || undefined}
         aria-label={label}
         autoPlay
         playsInline
         muted={muted}
       />
-      <canvas ref={last} className={classes.picture} data-dimmed hidden={!kept} aria-hidden />
+      <canvas ref={last} className={classes.picture} data-dimmed={dimmed || undefined} hidden={!kept} aria-hidden />
     </>
   );
 }

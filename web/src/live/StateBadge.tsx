@@ -18,8 +18,8 @@ export function StateBadge({ state }: { state: TileState }) {
 /** Whether it is being recorded; that it is not, although it should be, is an alarm. */
 export function RecordingMark({ recording, error }: { recording: boolean; error: string | null }) {
   const { t } = useTranslation("live");
-  const { offline } = useCameras();
-  if (offline) return null; // nobody knows
+  const { connection } = useCameras();
+  if (connection === "lost") return null; // nobody knows
   return (
     <span className={classes.recording} data-recording={recording} title={recording ? t("recording") : (error ?? t("notRecording"))}>
       <span className={classes.dot} aria-hidden />

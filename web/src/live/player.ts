@@ -49,9 +49,9 @@ export class LivePlayer {
     this.handle({ type: "want", wanted });
   }
 
-  /** Whether the camera delivers something that can be watched here. */
-  setSource(up: boolean): void {
-    this.handle({ type: "source", up });
+  /** Whether the camera delivers something that can be watched here, and its newest picture's time. */
+  setSource(up: boolean, newestMs: number | null): void {
+    this.handle({ type: "source", up, newestMs });
   }
 
   private readonly leave = (): void => this.handle({ type: "want", wanted: false });
@@ -64,19 +64,23 @@ export class LivePlayer {
   }
 
   private run(effect: Effect, state: LiveState): void {
-    this.session?.close();
+    const ended = this.session;
     this.session = null;
+    if (effect === "close") ended?.close();
     if (!state.wanted) this.publish({ stream: null, bitrate: 0, received: null });
     if (effect !== "open") return;
     const session = new WhepSession(url.whep(this.cameraId), {
-      onStream: (stream) => this.publish({ stream }),
+      onStream: (stream) => {
+        if (this.session === session) this.publish({ stream });
+      },
       onFailed: (problem) => {
         if (this.session === session) this.handle({ type: "failed", problem });
       },
     });
     this.session = session;
     this.measured = { atMs: 0, bytes: 0 };
-    void session.open();
+    // The goodbye to a process that is gone may take its time: it must not hold up the new session.
+    void session.open().finally(() => ended?.close());
   }
 
   private async tick(): Promise<void> {
@@ -84,8 +88,13 @@ export class LivePlayer {
     const received = (await session?.stats()) ?? null;
     if (session !== this.session) return; // the answer of a session that has ended since
     if (received) this.measure(received);
-    const connected = session?.connected ?? false;
-    this.handle({ type: "tick", frames: received?.framesDecoded ?? 0, connected });
+    this.handle({
+      type: "tick",
+      frames: received?.framesDecoded ?? 0,
+      heard: received?.heard ?? 0,
+      connected: session?.connected ?? false,
+      shown: !document.hidden,
+    });
   }
 
   private measure(received: ReceivedStats): void {

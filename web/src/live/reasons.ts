@@ -11,6 +11,7 @@ const CAMERA_REASONS = [
   "protocol_error",
   "refused",
   "ended",
+  "worker_lost",
   "failed",
 ] as const;
 type CameraReason = (typeof CAMERA_REASONS)[number];

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 
 import type { Camera } from "../api/types";
 import { INITIAL, type LiveState } from "./machine";
-import { tileStatus } from "./tileState";
+import { REASON_AFTER_MS, RECONNECTING_AFTER_MS, tileStatus } from "./tileState";
 
 const camera = (change: Partial<Camera> = {}): Camera => ({
   id: "porch",
@@ -63,5 +63,27 @@ describe("a tile", () => {
     expect(tileStatus(camera(), waiting)).toMatchObject({ state: "failed", cause: { from: "viewer", code: "media" } });
     const refused = viewer({ phase: "waiting", attempt: 1, problem: { code: "codec" } });
     expect(tileStatus(camera(), refused)).toEqual({ state: "unsupported", cause: { from: "webrtc", code: "codec" } });
+  });
+
+  test("says nothing of a session that is mended at once, then that it reconnects, then why it takes so long", () => {
+    const lost = { phase: "connecting", attempt: 1, lastPictureMs: 1, problem: { code: "frozen" } } as const;
+    expect(tileStatus(camera(), viewer({ ...lost, silentMs: RECONNECTING_AFTER_MS - 1 })).state).toBe("live");
+    for (const phase of ["connecting", "waiting"] as const) {
+      const noticed = viewer({ ...lost, phase, silentMs: RECONNECTING_AFTER_MS });
+      expect(tileStatus(camera(), noticed)).toEqual({ state: "reconnecting", cause: null });
+    }
+    expect(tileStatus(camera(), viewer({ ...lost, silentMs: REASON_AFTER_MS }))).toMatchObject({
+      state: "reconnecting",
+      cause: { from: "viewer", code: "frozen" },
+    });
+  });
+
+  test("believes pictures that come more than a state that is older than they are", () => {
+    const restarting = camera({ state: "connecting", reason: "restarting", reason_code: "worker_lost" });
+    expect(tileStatus(restarting, viewer({ phase: "live", silentMs: 250 })).state).toBe("live");
+    expect(tileStatus(restarting, viewer({ phase: "live", silentMs: 2_000 }))).toMatchObject({
+      state: "failed",
+      cause: { code: "worker_lost" },
+    });
   });
 });

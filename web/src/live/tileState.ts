@@ -1,8 +1,9 @@
 /** What a tile says: one state from the camera's (API) and the viewer's (WHEP). Pure. */
 import type { Camera } from "../api/types";
-import { isUnsupported, type LiveState, type ProblemCode } from "./machine";
+import { isUnsupported, type ProblemCode } from "./backOff";
+import { isResuming, type LiveState } from "./machine";
 
-export type TileState = "connecting" | "live" | "failed" | "stopped" | "stalled" | "unsupported";
+export type TileState = "connecting" | "live" | "reconnecting" | "failed" | "stopped" | "stalled" | "unsupported";
 
 type ViewerCode = Exclude<ProblemCode, "b_frames" | "codec">;
 
@@ -18,6 +19,12 @@ export interface TileStatus {
 
 /** Connecting without a word beyond this many attempts would hide that something is wrong. */
 const SILENT_ATTEMPTS = 1;
+/** Noticed and mended within this time, a lost session is not worth a word … */
+export const RECONNECTING_AFTER_MS = 4_000;
+/** … and lost for this long, the reason is. */
+export const REASON_AFTER_MS = 15_000;
+/** Pictures as new as this are coming. */
+const COMING_MS = 2_000;
 
 function viewerCause(live: LiveState): TileCause | null {
   const { problem } = live;
@@ -27,7 +34,14 @@ function viewerCause(live: LiveState): TileCause | null {
   return { from: "viewer", code, text: problem.detail ?? null };
 }
 
+function resuming(live: LiveState): TileStatus {
+  if (live.problem && isUnsupported(live.problem)) return { state: "unsupported", cause: viewerCause(live) };
+  if (live.silentMs < RECONNECTING_AFTER_MS) return { state: "live", cause: null };
+  return { state: "reconnecting", cause: live.silentMs < REASON_AFTER_MS ? null : viewerCause(live) };
+}
+
 function viewerStatus(live: LiveState): TileStatus {
+  if (isResuming(live)) return resuming(live);
   switch (live.phase) {
     case "live":
       return { state: "live", cause: null };
@@ -51,6 +65,8 @@ export function tileStatus(camera: Camera, live: LiveState): TileStatus {
     case "failed":
       return { state: camera.state, cause: camera.reason === null ? null : cause };
     case "connecting":
+      // Pictures that come know better: this is as old as the last poll, or the API has just begun.
+      if (live.phase === "live" && live.silentMs < COMING_MS) return { state: "live", cause: null };
       // It tries again after a failure: the alarm stays until pictures come.
       return camera.reason === null ? { state: "connecting", cause: null } : { state: "failed", cause };
     case "live": {

@@ -18,7 +18,8 @@ export function useLive(camera: Camera, wanted: boolean): LiveSnapshot {
 
   const watched = usePageShown(HIDDEN_PATIENCE_MS) && wanted;
   const watchable = camera.state === "live" && camera.webrtc.playable;
-  useEffect(() => player.setSource(watchable), [player, watchable]);
+  const newestMs = camera.last_frame_at === null ? null : Date.parse(camera.last_frame_at);
+  useEffect(() => player.setSource(watchable, newestMs), [player, watchable, newestMs]);
   useEffect(() => {
     player.want(watched);
     return () => player.want(false);

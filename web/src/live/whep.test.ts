@@ -109,12 +109,14 @@ test("a media path that breaks is a failure; one that is closed here is none", a
   const session = new WhepSession(HERE, events);
   await session.open();
   const [peer] = FakePeer.made;
-  if (peer) peer.connectionState = "failed";
-  peer?.onconnectionstatechange?.();
-  expect(events.onFailed).toHaveBeenCalledExactlyOnceWith({ code: "media" });
+  for (const state of ["disconnected", "failed"]) {
+    if (peer) peer.connectionState = state;
+    peer?.onconnectionstatechange?.();
+    expect(events.onFailed).toHaveBeenLastCalledWith({ code: "media" });
+  }
   session.close();
   peer?.onconnectionstatechange?.();
-  expect(events.onFailed).toHaveBeenCalledTimes(1);
+  expect(events.onFailed).toHaveBeenCalledTimes(2);
 });
 
 test("asks for reference times in the video section alone", () => {
@@ -125,6 +127,27 @@ test("asks for reference times in the video section alone", () => {
 
 test("an error without an answer is the network's", () => {
   expect(problemOf(new Unreachable("gone"))).toEqual({ code: "network" });
-  expect(problemOf(new ApiError(503, { detail: "no room" }))).toEqual({ code: "refused", detail: "no room" });
-  expect(problemOf(new ApiError(409, { reason: "not_live" }))).toEqual({ code: "not_live" });
+  expect(problemOf(new DOMException("too late", "TimeoutError"))).toEqual({ code: "network" });
+  expect(problemOf(new ApiError(503, { detail: "no room" }))).toEqual({ code: "unavailable", detail: "no room" });
+  expect(problemOf(new ApiError(404, { detail: "no camera" }))).toEqual({ code: "refused", detail: "no camera" });
+  expect(problemOf(new ApiError(409, { reason: "not_live" }, 2_000))).toEqual({ code: "not_live", retryAfterMs: 2_000 });
+});
+
+test("a server that is away for now says when to come back", async () => {
+  const headers = { "content-type": "application/problem+json", "retry-after": "2" };
+  fetchMock.mockResolvedValueOnce(new Response(JSON.stringify({ detail: "no stream process" }), { status: 503, headers }));
+  await new WhepSession(HERE, events).open();
+  expect(events.onFailed).toHaveBeenCalledWith({ code: "unavailable", detail: "no stream process", retryAfterMs: 2_000 });
+});
+
+test("whatever comes from the server counts as a sign of life, in any browser's words", async () => {
+  const session = new WhepSession(HERE, events);
+  const [peer] = FakePeer.made;
+  const reports = [
+    { type: "inbound-rtp", kind: "video", framesDecoded: 5, packetsReceived: 40, bytesReceived: 4_000 },
+    { type: "candidate-pair", responsesReceived: 3 },
+    { type: "transport", bytesSent: 900 },
+  ];
+  Object.assign(peer ?? {}, { getStats: async () => new Map(reports.map((report) => [report.type, report])) });
+  expect(await session.stats()).toMatchObject({ framesDecoded: 5, bytes: 4_000, heard: 43 });
 });

@@ -5,7 +5,7 @@
  * checks that this browser then sends tell the server where it is. A session is used once.
  */
 import { apiError, ApiError } from "../api/client";
-import type { LiveProblem } from "./machine";
+import type { LiveProblem } from "./backOff";
 
 export interface ReceivedStats {
   framesDecoded: number;
@@ -13,6 +13,8 @@ export interface ReceivedStats {
   packetsLost: number;
   /** bytes of video received so far */
   bytes: number;
+  /** Grows whenever anything comes from the server, be it the answer to a STUN check. */
+  heard: number;
 }
 
 export interface WhepEvents {
@@ -35,11 +37,29 @@ export function withReferenceTime(sdp: string): string {
 export function problemOf(error: unknown): LiveProblem {
   if (!(error instanceof ApiError)) return { code: "network" };
   const { reason } = error.problem;
-  if (reason === "b_frames" || reason === "codec" || reason === "not_live") return { code: reason };
-  return { code: "refused", detail: error.message };
+  if (reason === "b_frames" || reason === "codec") return { code: reason };
+  const wish = error.retryAfterMs === undefined ? {} : { retryAfterMs: error.retryAfterMs };
+  if (reason === "not_live") return { code: reason, ...wish };
+  return { code: error.status >= 500 ? "unavailable" : "refused", detail: error.message, ...wish };
 }
 
+const ANSWER_WITHIN_MS = 8_000;
 const GOODBYE_MS = 2_000;
+/** What counts something received, by type of report; not every browser counts all of them. */
+const HEARD: Partial<Record<RTCStatsType, readonly string[]>> = {
+  "candidate-pair": ["bytesReceived", "responsesReceived", "requestsReceived"],
+  "inbound-rtp": ["packetsReceived"],
+};
+
+function heardIn(report: RTCStats): number {
+  const counters = report as unknown as Record<string, unknown>;
+  return (HEARD[report.type] ?? []).reduce((sum, name) => sum + (Number(counters[name]) || 0), 0);
+}
+
+/** From the peer connection, not from the network, whose time-outs are DOMExceptions too. */
+function isMediaError(error: unknown): boolean {
+  return error instanceof DOMException && error.name !== "TimeoutError";
+}
 
 export class WhepSession {
   private readonly peer: RTCPeerConnection;
@@ -65,7 +85,9 @@ export class WhepSession {
       });
     };
     this.peer.onconnectionstatechange = () => {
-      if (this.peer.connectionState === "failed") this.fail({ code: "media" });
+      // "disconnected" may heal, but a new session is quicker, and nothing comes meanwhile.
+      const { connectionState } = this.peer;
+      if (connectionState === "failed" || connectionState === "disconnected") this.fail({ code: "media" });
     };
   }
 
@@ -76,6 +98,7 @@ export class WhepSession {
         method: "POST",
         headers: { "content-type": "application/sdp", accept: "application/sdp" },
         body: this.peer.localDescription?.sdp ?? "",
+        signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
       });
       if (!response.ok) throw await apiError(response);
       const location = response.headers.get("location");
@@ -84,7 +107,7 @@ export class WhepSession {
       if (this.closed) await this.end();
       else await this.peer.setRemoteDescription({ type: "answer", sdp });
     } catch (error) {
-      if (!this.closed) this.fail(error instanceof DOMException ? { code: "media" } : problemOf(error));
+      this.fail(isMediaError(error) ? { code: "media" } : problemOf(error));
     }
   }
 
@@ -103,9 +126,10 @@ export class WhepSession {
   }
 
   async stats(): Promise<ReceivedStats> {
-    const total: ReceivedStats = { framesDecoded: 0, framesDropped: 0, packetsLost: 0, bytes: 0 };
+    const total: ReceivedStats = { framesDecoded: 0, framesDropped: 0, packetsLost: 0, bytes: 0, heard: 0 };
     if (this.closed) return total;
     for (const report of (await this.peer.getStats()).values() as IterableIterator<RTCInboundRtpStreamStats>) {
+      total.heard += heardIn(report);
       if (report.type !== "inbound-rtp" || report.kind !== "video") continue;
       total.framesDecoded += report.framesDecoded ?? 0;
       total.framesDropped += report.framesDropped ?? 0;
