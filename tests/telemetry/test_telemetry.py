@@ -1,11 +1,14 @@
 import asyncio
+import json as json_module
 import logging
 
 import pytest
 
 from vms.telemetry.logs import configure_logs, get_logger, redact
 from vms.telemetry.loop_lag import LoopLag
-from vms.telemetry.metrics import MetricFamily, MetricKind, prometheus_text
+from vms.telemetry import metrics
+from vms.telemetry.metrics import MetricFamily, MetricKind, ProcessMetrics, prometheus_text, read
+from vms.telemetry.process import ProcessUsage
 
 
 class Source:
@@ -16,10 +19,45 @@ class Source:
         ]
 
 
-def test_metrics_are_read_when_asked_for() -> None:
-    text = prometheus_text([Source()]).decode()
-    assert 'vms_things_total{camera="a"} 3.0' in text
-    assert "# TYPE vms_level_bytes gauge" in text
+def test_metrics_of_all_processes_are_read_together_and_say_whose_they_are() -> None:
+    text = prometheus_text(
+        [read("media", "media-0", [Source()]), read("media", "media-1", [Source()])]
+    ).decode()
+    assert 'vms_things_total{camera="a",role="media",worker="media-0"} 3.0' in text
+    assert 'vms_things_total{camera="a",role="media",worker="media-1"} 3.0' in text
+    assert text.count("# TYPE vms_level_bytes gauge") == 1
+
+
+def test_a_family_with_too_many_samples_is_cut_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "MAX_SAMPLES", 10)
+    samples = [((str(number),), 1.0) for number in range(15)]
+    family = MetricFamily("vms_many", MetricKind.GAUGE, "many", ("name",), samples)
+    text = prometheus_text([ProcessMetrics("api", "api-0", [family])]).decode()
+    assert text.count("vms_many{") == 10
+    assert 'vms_metrics_samples_left_out{role="api",worker="api-0"} 5.0' in text
+
+
+def test_a_process_knows_what_it_costs() -> None:
+    usage = ProcessUsage()
+    values = {family.name: family.samples[0][1] for family in usage.metrics()}
+    assert values["vms_process_cpu_seconds"] > 0
+    assert values["vms_process_resident_bytes"] > 1 << 20
+    assert values["vms_process_open_files"] >= 3
+    assert usage.cpu_share() >= 0
+
+
+def test_every_line_says_which_process_wrote_it(capsys: pytest.CaptureFixture[str]) -> None:
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    try:
+        configure_logs(json=True, role="media", worker="media-0")
+        get_logger("test").info("hello", camera="porch")
+        logging.getLogger("library").warning("hello too")
+        written = [json_module.loads(line) for line in capsys.readouterr().err.splitlines()]
+    finally:
+        root.handlers, root.level = before
+    assert [(line["role"], line["worker"]) for line in written] == [("media", "media-0")] * 2
+    assert written[0]["camera"] == "porch"
 
 
 @pytest.mark.parametrize("json", [True, False])

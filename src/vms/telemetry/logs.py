@@ -6,7 +6,7 @@ Every line passes a filter that cuts user information out of URLs, whatever libr
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import structlog
@@ -19,10 +19,15 @@ def redact(text: str) -> str:
     return _USERINFO.sub(r"\g<scheme>***@", text)
 
 
-def configure_logs(*, json: bool, level: str = "info") -> None:
-    """Send all logs of the process, the standard library's included, to standard error."""
+def configure_logs(*, json: bool, level: str = "info", role: str = "", worker: str = "") -> None:
+    """Send all logs of the process, the standard library's included, to standard error.
+
+    role, worker: what this process is; every line of it says so. Lines name cameras (``camera``) and viewers'
+    sessions (``session``, shortened) where they speak of one.
+    """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        _Named({"role": role, "worker": worker} if role else {}),
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -42,6 +47,7 @@ def configure_logs(*, json: bool, level: str = "info") -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of its own set-up at each start
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
@@ -61,6 +67,18 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     """The logger of a module: ``log = get_logger(__name__)``; events are short, facts are keywords."""
     logger: structlog.stdlib.BoundLogger = structlog.get_logger(name)
     return logger
+
+
+class _Named:
+    """Puts what the process is into every line; what a line says itself stays."""
+
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self._names = names
+
+    def __call__(self, logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        for name, value in self._names.items():
+            event.setdefault(name, value)
+        return event
 
 
 def _redact_event(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

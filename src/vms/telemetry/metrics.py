@@ -1,6 +1,9 @@
 """Metrics in the Prometheus text format, read from the counters that components keep.
 
-A component implements `MetricSource`; nothing is registered globally and nothing is counted twice.
+A component implements `MetricSource`; nothing is registered globally and nothing is counted twice. The processes
+of a machine are read together: every sample bears the role and the worker that it comes from.
+
+Belongs here: the text format, and what bounds it. Does not: asking processes (vms.app), counting (components).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,6 +14,9 @@ from typing import Protocol
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
+
+MAX_SAMPLES = 5_000
+"""Of one family and process; some labels are named by people, and a monitor must not drown in them."""
 
 
 class MetricKind(StrEnum):
@@ -37,20 +43,47 @@ class MetricSource(Protocol):
         """The component's counters as they stand now."""
 
 
-class _Sources(Collector):
-    def __init__(self, sources: Sequence[MetricSource]) -> None:
-        self._sources = sources
+@dataclass(frozen=True, slots=True)
+class ProcessMetrics:
+    """What one process counts."""
+
+    role: str
+    worker: str
+    families: Sequence[MetricFamily]
+
+
+def read(role: str, worker: str, sources: Iterable[MetricSource]) -> ProcessMetrics:
+    """The counters of one process's components."""
+    return ProcessMetrics(role, worker, [family for source in sources for family in source.metrics()])
+
+
+class _Processes(Collector):
+    def __init__(self, processes: Sequence[ProcessMetrics]) -> None:
+        self._processes = processes
 
     def collect(self) -> Iterator[Metric]:
-        for source in self._sources:
-            for family in source.metrics():
-                make = CounterMetricFamily if family.kind is MetricKind.COUNTER else GaugeMetricFamily
-                metric = make(family.name, family.help, labels=family.labels)
-                for labels, value in family.samples:
-                    metric.add_metric(labels, value)
-                yield metric
+        merged: dict[str, Metric] = {}
+        dropped: dict[tuple[str, str], int] = {}
+        for process in self._processes:
+            own = (process.role, process.worker)
+            for family in process.families:
+                metric = merged.get(family.name)
+                if metric is None:
+                    make = CounterMetricFamily if family.kind is MetricKind.COUNTER else GaugeMetricFamily
+                    labels = ("role", "worker", *family.labels)
+                    metric = merged[family.name] = make(family.name, family.help, labels=labels)
+                for values, value in family.samples[:MAX_SAMPLES]:
+                    metric.add_metric((*own, *values), value)  # type: ignore[attr-defined]
+                excess = max(len(family.samples) - MAX_SAMPLES, 0)
+                dropped[own] = dropped.get(own, 0) + excess
+        yield from merged.values()
+        text = "Samples left out because a family had too many"
+        left_out = GaugeMetricFamily("vms_metrics_samples_left_out", text, labels=("role", "worker"))
+        for own, excess in dropped.items():
+            left_out.add_metric(own, excess)
+        yield left_out
 
 
-def prometheus_text(sources: Sequence[MetricSource]) -> bytes:
-    """Everything the sources say, in the Prometheus text exposition format 0.0.4."""
-    return generate_latest(_Sources(sources))
+def prometheus_text(processes: Sequence[ProcessMetrics]) -> bytes:
+    """What all processes count, in the Prometheus text exposition format 0.0.4."""
+    return generate_latest(_Processes(processes))
