@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 from tests.gateway.samples import Changes
+from tests.gateway.system import System
 
 from vms.common.clock import ManualClock
 from vms.gateway.registry import CameraRegistry
@@ -24,3 +25,10 @@ async def registry(tmp_path: Path, clock: ManualClock, changes: Changes) -> Asyn
     await registry.start()
     yield registry
     await registry.stop()
+
+
+@pytest.fixture
+async def system(tmp_path: Path) -> AsyncIterator[System]:
+    system = System(tmp_path)
+    yield system
+    await system.stop()

@@ -5,16 +5,19 @@ import stat
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 from tests.gateway.samples import make_camera
 
 from vms.common.clock import ManualClock
-from vms.gateway.database import DATABASE_NAME, Database
+from vms.common.ids import CameraId
+from vms.gateway.database import DATABASE_NAME, Database, alembic_config
 from vms.gateway.errors import DatabaseUnusable, KeyMismatch, SecretUnreadable
-from vms.gateway.registry import KEY_NAME, CameraRegistry
-from vms.gateway.secrets import Secrets, load_key, make_key
+from vms.gateway.placement import Assignment
+from vms.gateway.registry import CameraRegistry
+from vms.gateway.secrets import KEY_NAME, Secrets, load_key, make_key
 from vms.gateway.tables import Base
 
 
@@ -40,6 +43,67 @@ async def test_the_migrations_make_exactly_the_tables_that_the_code_knows(tmp_pa
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
     engine.dispose()
+
+
+async def test_a_database_of_the_first_version_keeps_its_cameras(tmp_path: Path) -> None:
+    registry = CameraRegistry(tmp_path, ManualClock())
+    await registry.start((make_camera(),))
+    await registry.stop()
+    engine = create_engine(f"sqlite:///{tmp_path / DATABASE_NAME}")
+    with engine.begin() as connection:
+        config = alembic_config()
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0001")
+    engine.dispose()
+    await registry.start((make_camera(), make_camera("gate")))
+    stored = registry.store.cameras
+    assert sorted(stored) == ["gate", "porch"]
+    assert stored[CameraId("porch")].revision == 0
+    assert stored[CameraId("gate")].revision == registry.store.revision > 0
+    await registry.stop()
+
+
+async def test_every_change_raises_the_revision_and_gives_it_to_its_camera(tmp_path: Path) -> None:
+    registry = CameraRegistry(tmp_path, ManualClock())
+    await registry.start((make_camera("a"), make_camera("b")))
+    store = registry.store
+
+    def revisions() -> dict[str, int]:
+        return {str(camera_id): stored.revision for camera_id, stored in sorted(store.cameras.items())}
+
+    first = store.revision
+    assert sorted(revisions().values()) == [first - 1, first]
+    created = (await registry.create(make_camera("c"))).camera.id
+    assert (store.revision, revisions()["c"]) == (first + 1, first + 1)
+    await registry.update(created, {"name": "C"})
+    await registry.update(created, {"name": "C"})  # changes nothing
+    assert (store.revision, revisions()["c"]) == (first + 2, first + 2)
+    await store.assign({created: Assignment("here", "media-0", standby=("media-1",))})
+    assert (store.revision, revisions()["c"]) == (first + 3, first + 3)
+    await store.assign({created: Assignment("here", "media-0", standby=("media-2",))})
+    assert store.revision == first + 3, "nobody is told of standbys yet"
+    await registry.delete(created)
+    assert store.revision == first + 4
+    await registry.stop()
+
+    await registry.start((make_camera("a"), make_camera("b")))
+    assert registry.store.revision == first + 4
+    await registry.create(make_camera("c"))
+    assert registry.store.cameras[created].assignment is None, "it went with the camera"
+    await registry.stop()
+
+
+async def test_assignments_outlive_a_restart_and_changes_of_their_camera(tmp_path: Path) -> None:
+    registry = CameraRegistry(tmp_path, ManualClock())
+    await registry.start(())
+    camera_id = (await registry.create(make_camera())).camera.id
+    where = Assignment("here", "media-0", pinned=True, standby=("media-2", "media-1"))
+    await registry.store.assign({camera_id: where})
+    await registry.update(camera_id, {"name": "x"})
+    await registry.stop()
+    await registry.start((make_camera(),))
+    assert registry.store.cameras[camera_id].assignment == where
+    await registry.stop()
 
 
 async def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:

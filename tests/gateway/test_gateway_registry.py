@@ -14,8 +14,8 @@ from vms.common.clock import ManualClock
 from vms.common.errors import Conflict, InvalidInput, NotFound
 from vms.common.ids import CameraId
 from vms.common.source_url import SourceUrl
-from vms.gateway.camera_rows import ManagedBy
 from vms.gateway.database import Database
+from vms.gateway.registered import ManagedBy
 from vms.gateway.registry import CameraRegistry
 from vms.gateway.tables import CameraRow
 

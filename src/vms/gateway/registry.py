@@ -3,7 +3,7 @@
 Every change is committed first and then told to `on_change`, one at a time and in order, so that it takes
 effect without a restart. A camera that the file manages is locked here.
 
-Belongs here: the rules of the registry. Does not: rows (camera_rows), the engine (database).
+Belongs here: the rules of the registry. Does not: rows and revisions (store), the engine (database).
 """
 
 import asyncio
@@ -11,24 +11,25 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
-from sqlalchemy import delete, func, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import func, select
 
 from vms.common.camera import Camera
 from vms.common.clock import Clock
 from vms.common.errors import Conflict, InvalidInput, NotFound
 from vms.common.ids import CameraId
 from vms.common.source_url import SourceUrl
-from vms.gateway.camera_rows import CameraRows, ManagedBy, RegisteredCamera
+from vms.gateway.camera_rows import CameraRows
 from vms.gateway.database import Database
-from vms.gateway.errors import CameraUnusable, KeyMismatch, SecretUnreadable
-from vms.gateway.secrets import Secrets, load_key, make_key
-from vms.gateway.tables import DEFAULT_SITE, CameraRow, InstallationRow
+from vms.gateway.errors import KeyMismatch, SecretUnreadable
+from vms.gateway.registered import ManagedBy, RegisteredCamera
+from vms.gateway.secrets import KEY_NAME, Secrets, load_key, make_key
+from vms.gateway.store import CameraStore, Change
+from vms.gateway.tables import CameraRow, InstallationRow
+from vms.proto.subjects import SITE
 from vms.telemetry.logs import get_logger
 
 log = get_logger(__name__)
 
-KEY_NAME = Path("keys") / "secrets.key"
 _KEY_CHECK = "vms installation"
 _HIDDEN = "…"
 
@@ -48,17 +49,28 @@ class CameraRegistry:
         clock: Clock,
         on_change: ChangeCallback | None = None,
         *,
-        site: str = DEFAULT_SITE,
+        site: str = SITE,
     ) -> None:
         self.on_change = on_change
         self._data_dir = data_dir
         self._clock = clock
         self._site = site
         self._lock = asyncio.Lock()
-        self._cameras: dict[CameraId, RegisteredCamera] = {}
         self._database: Database | None = None
         self._secrets: Secrets | None = None
-        self._rows: CameraRows | None = None
+        self._store: CameraStore | None = None
+
+    @property
+    def store(self) -> CameraStore:
+        """What the database holds; who changes it by another way than this class has the caller's lock."""
+        assert self._store is not None, "start the registry first"
+        return self._store
+
+    @property
+    def secrets(self) -> Secrets:
+        """This installation's key."""
+        assert self._secrets is not None, "start the registry first"
+        return self._secrets
 
     async def start(self, file_cameras: Sequence[Camera] = ()) -> None:
         """Open the database, apply the file's cameras to it and load all; `on_change` is not called.
@@ -68,14 +80,13 @@ class CameraRegistry:
         database = await Database.open(self._data_dir)
         try:
             self._secrets = await self._unlock(database)
-            self._rows = CameraRows(self._secrets, self._site)
-            self._database = database
-            await self._load()
+            self._store = CameraStore(database, CameraRows(self._secrets, self._site), self._clock)
+            await self._store.load()
             await self._apply(file_cameras)
         except BaseException:
-            self._database = None
             await database.close()
             raise
+        self._database = database
 
     async def stop(self) -> None:
         database, self._database = self._database, None
@@ -84,19 +95,19 @@ class CameraRegistry:
 
     async def list(self) -> Sequence[RegisteredCamera]:
         """Every camera, by id."""
-        return [self._cameras[camera_id] for camera_id in sorted(self._cameras)]
+        return [stored.entry for _, stored in sorted(self.store.cameras.items())]
 
     async def get(self, camera_id: CameraId) -> RegisteredCamera:
         """One camera. Raises NotFound."""
         try:
-            return self._cameras[camera_id]
+            return self.store.cameras[camera_id].entry
         except KeyError:
             raise NotFound(f"no camera {camera_id}; GET /api/v1/cameras lists those that exist") from None
 
     async def create(self, camera: Camera) -> RegisteredCamera:
         """Add a camera. Raises Conflict when its id is taken."""
         async with self._lock:
-            if camera.id in self._cameras:
+            if camera.id in self.store.cameras:
                 raise Conflict(
                     f"a camera {camera.id} exists already; change it with PATCH, or choose another id"
                 )
@@ -139,8 +150,7 @@ class CameraRegistry:
 
     def derive_key(self, purpose: str) -> bytes:
         """32 secret bytes of this installation for `purpose`, the same at every start."""
-        assert self._secrets is not None, "start the registry first"
-        return self._secrets.derive(purpose)
+        return self.secrets.derive(purpose)
 
     async def _unlock(self, database: Database) -> Secrets:
         """This installation's key, made at first run; proven to belong to the database."""
@@ -162,76 +172,33 @@ class CameraRegistry:
             ) from None
         return secrets
 
-    async def _load(self) -> None:
-        assert self._database is not None and self._rows is not None
-        self._cameras = {}
-        async with self._database.transaction() as session:
-            rows = await session.scalars(select(CameraRow).where(CameraRow.site == self._site))
-            for row in rows:
-                try:
-                    entry = self._rows.from_row(row)
-                except (SecretUnreadable, CameraUnusable) as error:
-                    # One camera is not worth the recordings of all others.
-                    log.error("a camera is left out; make it anew", camera=row.id, reason=str(error))
-                else:
-                    self._cameras[entry.camera.id] = entry
-
-    async def _apply(self, file_cameras: Sequence[Camera]) -> Sequence["_Change"]:
+    async def _apply(self, file_cameras: Sequence[Camera]) -> Sequence[Change]:
         named = {camera.id: RegisteredCamera(camera, ManagedBy.FILE) for camera in file_cameras}
-        changes: list[_Change] = []
+        known = {camera_id: stored.entry for camera_id, stored in self.store.cameras.items()}
+        changes: list[Change] = []
         for camera_id, entry in named.items():
-            present = self._cameras.get(camera_id)
+            present = known.get(camera_id)
             if present is not None and present.managed_by is ManagedBy.API:
                 log.warning("the configuration file takes over a camera made by the API", camera=camera_id)
             if present != entry:
                 changes.append((present, entry))
         changes += [
             (present, None)
-            for camera_id, present in self._cameras.items()
+            for camera_id, present in known.items()
             if present.managed_by is ManagedBy.FILE and camera_id not in named
         ]
-        await self._write(changes)
+        await self.store.write(changes)
         return changes
 
-    async def _commit(self, changes: Sequence["_Change"]) -> None:
-        await self._write(changes)
+    async def _commit(self, changes: Sequence[Change]) -> None:
+        await self.store.write(changes)
         await self._tell(changes)
 
-    async def _write(self, changes: Sequence["_Change"]) -> None:
-        assert self._database is not None, "start the registry first"
-        if not changes:
-            return
-        async with self._database.transaction() as session:
-            for old, new in changes:
-                await self._write_one(session, old, new)
-        for old, new in changes:
-            if new is not None:
-                self._cameras[new.camera.id] = new
-            elif old is not None:
-                del self._cameras[old.camera.id]
-
-    async def _write_one(
-        self, session: AsyncSession, old: RegisteredCamera | None, new: RegisteredCamera | None
-    ) -> None:
-        assert self._rows is not None
-        now_ns = self._clock.wall_ns()
-        if new is None:
-            assert old is not None
-            await session.execute(
-                delete(CameraRow).where(CameraRow.site == self._site, CameraRow.id == old.camera.id)
-            )
-            return
-        known = await session.get(CameraRow, (self._site, new.camera.id))
-        await session.merge(self._rows.to_row(new, known.created_ns if known else now_ns, now_ns))
-
-    async def _tell(self, changes: Sequence["_Change"]) -> None:
+    async def _tell(self, changes: Sequence[Change]) -> None:
         if self.on_change is None:
             return
         for old, new in changes:
             await self.on_change(old.camera if old else None, new.camera if new else None)
-
-
-_Change = tuple[RegisteredCamera | None, RegisteredCamera | None]
 
 
 def _refuse_locked(entry: RegisteredCamera) -> None:

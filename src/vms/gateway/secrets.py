@@ -4,6 +4,7 @@ A sealed value is ``version (1 byte = 1) | nonce (12 bytes, random) | ciphertext
 for is authenticated with it, so a value copied to another row or column does not open.
 """
 
+import asyncio
 import os
 import stat
 from pathlib import Path
@@ -15,7 +16,9 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from vms.gateway.errors import KeyMismatch, SecretUnreadable
 
+KEY_NAME = Path("keys") / "secrets.key"
 KEY_BYTES = 32
+_KEY_POLL_S = 0.1
 _VERSION = b"\x01"
 _NONCE_BYTES = 12
 
@@ -54,15 +57,22 @@ class Secrets:
 def make_key(path: Path) -> Secrets:
     """Make the key file at first run: mode 0600, in a directory of mode 0700, synced.
 
-    Raises FileExistsError when there is one: a key is never overwritten.
+    It appears whole: other processes wait for it. Raises FileExistsError when there is one: a key is never
+    overwritten.
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     key = os.urandom(KEY_BYTES)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(key.hex() + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    temporary = path.with_name(f"{path.name}.new")
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(key.hex() + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        path.hardlink_to(temporary)
+    finally:
+        temporary.unlink()
     directory = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(directory)
@@ -94,3 +104,15 @@ def load_key(path: Path) -> Secrets:
             f"the key file {path} is damaged: it must hold {KEY_BYTES * 2} hexadecimal digits; "
             "restore it from a backup"
         ) from None
+
+
+async def installation_secrets(data_dir: Path) -> Secrets:
+    """The key of the installation in `data_dir`, for processes that do not open the database.
+
+    Waits for the file: on the very first run the gateway makes it. Raises KeyMismatch when it is damaged or
+    open to others.
+    """
+    path = data_dir / KEY_NAME
+    while not path.exists():  # noqa: ASYNC110 - it is another process that makes it
+        await asyncio.sleep(_KEY_POLL_S)
+    return load_key(path)

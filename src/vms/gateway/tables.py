@@ -1,14 +1,16 @@
 """The tables of the database. A change here needs a migration beside it (migrations/versions)."""
 
-from sqlalchemy import BigInteger, Float, LargeBinary, MetaData
+from sqlalchemy import BigInteger, Float, ForeignKeyConstraint, LargeBinary, MetaData
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
-
-DEFAULT_SITE = "default"
 
 
 class Base(DeclarativeBase):
     metadata = MetaData(
-        naming_convention={"pk": "pk_%(table_name)s", "uq": "uq_%(table_name)s_%(column_0_N_name)s"}
+        naming_convention={
+            "pk": "pk_%(table_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(referred_table_name)s",
+        }
     )
 
 
@@ -25,7 +27,10 @@ class InstallationRow(Base):
 
 
 class CameraRow(Base):
-    """One camera as configured. `source` is sealed; times are Unix nanoseconds."""
+    """One camera as configured. `source` is sealed; times are Unix nanoseconds.
+
+    revision: that of the registry when the camera or its assignment last changed.
+    """
 
     __tablename__ = "camera"
 
@@ -39,3 +44,46 @@ class CameraRow(Base):
     managed_by: Mapped[str]
     created_ns: Mapped[int] = mapped_column(BigInteger)
     updated_ns: Mapped[int] = mapped_column(BigInteger)
+    revision: Mapped[int] = mapped_column(BigInteger, server_default="0")
+
+
+class AssignmentRow(Base):
+    """Where one camera runs; it goes with its camera.
+
+    pinned: a person chose the worker. standby: JSON list of workers, the first to take over first.
+    """
+
+    __tablename__ = "assignment"
+    __table_args__ = (
+        ForeignKeyConstraint(["site", "camera"], ["camera.site", "camera.id"], ondelete="CASCADE"),
+    )
+
+    site: Mapped[str] = mapped_column(primary_key=True)
+    camera: Mapped[str] = mapped_column(primary_key=True)
+    node: Mapped[str]
+    worker: Mapped[str]
+    pinned: Mapped[bool]
+    standby: Mapped[str]
+    assigned_ns: Mapped[int] = mapped_column(BigInteger)
+
+
+class NodeRow(Base):
+    """One machine. Its capacity, in bits a second and in cameras, is unlimited where none is set."""
+
+    __tablename__ = "node"
+
+    site: Mapped[str] = mapped_column(primary_key=True)
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    capacity_bitrate: Mapped[int | None] = mapped_column(BigInteger)
+    capacity_cameras: Mapped[int | None]
+    last_seen_ns: Mapped[int] = mapped_column(BigInteger)
+
+
+class RegistryRow(Base):
+    """One row a site: the revision of its registry, which every committed change raises."""
+
+    __tablename__ = "registry"
+
+    site: Mapped[str] = mapped_column(primary_key=True)
+    revision: Mapped[int] = mapped_column(BigInteger)

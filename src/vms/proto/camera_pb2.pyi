@@ -34,6 +34,27 @@ class CameraSpec(_message.Message):
     deleted: bool
     def __init__(self, site: _Optional[str] = ..., id: _Optional[str] = ..., name: _Optional[str] = ..., sealed_source: _Optional[bytes] = ..., transport: _Optional[str] = ..., record: _Optional[str] = ..., retention_s: _Optional[float] = ..., managed_by: _Optional[str] = ..., revision: _Optional[int] = ..., node: _Optional[str] = ..., worker: _Optional[str] = ..., deleted: _Optional[bool] = ...) -> None: ...
 
+class RegistryComplete(_message.Message):
+    __slots__ = ("revision", "cameras")
+    class CamerasEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    CAMERAS_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    cameras: _containers.ScalarMap[str, int]
+    def __init__(self, revision: _Optional[int] = ..., cameras: _Optional[_Mapping[str, int]] = ...) -> None: ...
+
+class Applied(_message.Message):
+    __slots__ = ("revision",)
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    def __init__(self, revision: _Optional[int] = ...) -> None: ...
+
 class MediaSnapshot(_message.Message):
     __slots__ = ("worker", "cameras", "written_ns")
     WORKER_FIELD_NUMBER: _ClassVar[int]

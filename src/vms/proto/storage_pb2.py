@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17vms/proto/storage.proto\x12\x0evms.storage.v1\"\x16\n\x05Paths\x12\r\n\x05names\x18\x01 \x03(\t\"\x18\n\x07Settled\x12\r\n\x05names\x18\x01 \x03(\t\"j\n\x03Gap\x12\x11\n\tcamera_id\x18\x01 \x01(\t\x12\x10\n\x08start_ns\x18\x02 \x01(\x03\x12\x13\n\x06\x65nd_ns\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x05 \x01(\tB\t\n\x07_end_ns\")\n\x04Gaps\x12!\n\x04gaps\x18\x01 \x03(\x0b\x32\x13.vms.storage.v1.Gap\"\x83\x01\n\nRetentions\x12\x41\n\x0cretention_ns\x18\x01 \x03(\x0b\x32+.vms.storage.v1.Retentions.RetentionNsEntry\x1a\x32\n\x10RetentionNsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"7\n\x0eHistoryRequest\x12\x12\n\ncamera_ids\x18\x01 \x03(\t\x12\x11\n\tbefore_ns\x18\x02 \x01(\x03\"\x9e\x01\n\x07History\x12;\n\x0blast_end_ns\x18\x01 \x03(\x0b\x32&.vms.storage.v1.History.LastEndNsEntry\x12$\n\x07lasting\x18\x02 \x03(\x0b\x32\x13.vms.storage.v1.Gap\x1a\x30\n\x0eLastEndNsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"H\n\x0bMediaReport\x12\x0e\n\x06worker\x18\x01 \x01(\t\x12\x12\n\nopen_bytes\x18\x02 \x01(\x04\x12\x15\n\rwritten_bytes\x18\x03 \x01(\x04\"X\n\x0bVolumeState\x12\r\n\x05\x65rror\x18\x01 \x01(\t\x12\x12\n\nused_bytes\x18\x02 \x01(\x04\x12\x13\n\x0bquota_bytes\x18\x03 \x01(\x04\x12\x11\n\trecovered\x18\x04 \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17vms/proto/storage.proto\x12\x0evms.storage.v1\"\x16\n\x05Paths\x12\r\n\x05names\x18\x01 \x03(\t\"\x18\n\x07Settled\x12\r\n\x05names\x18\x01 \x03(\t\"j\n\x03Gap\x12\x11\n\tcamera_id\x18\x01 \x01(\t\x12\x10\n\x08start_ns\x18\x02 \x01(\x03\x12\x13\n\x06\x65nd_ns\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x05 \x01(\tB\t\n\x07_end_ns\")\n\x04Gaps\x12!\n\x04gaps\x18\x01 \x03(\x0b\x32\x13.vms.storage.v1.Gap\"\x83\x01\n\nRetentions\x12\x41\n\x0cretention_ns\x18\x01 \x03(\x0b\x32+.vms.storage.v1.Retentions.RetentionNsEntry\x1a\x32\n\x10RetentionNsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xf1\x01\n\x0eHistoryRequest\x12?\n\tbefore_ns\x18\x01 \x03(\x0b\x32,.vms.storage.v1.HistoryRequest.BeforeNsEntry\x12=\n\x08since_ns\x18\x02 \x03(\x0b\x32+.vms.storage.v1.HistoryRequest.SinceNsEntry\x1a/\n\rBeforeNsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a.\n\x0cSinceNsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\x8c\x02\n\x07History\x12;\n\x0blast_end_ns\x18\x01 \x03(\x0b\x32&.vms.storage.v1.History.LastEndNsEntry\x12$\n\x07lasting\x18\x02 \x03(\x0b\x32\x13.vms.storage.v1.Gap\x12:\n\nresumed_ns\x18\x03 \x03(\x0b\x32&.vms.storage.v1.History.ResumedNsEntry\x1a\x30\n\x0eLastEndNsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a\x30\n\x0eResumedNsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"W\n\x0bMediaReport\x12\x0e\n\x06worker\x18\x01 \x01(\t\x12\x12\n\nopen_bytes\x18\x02 \x01(\x04\x12\x15\n\rwritten_bytes\x18\x03 \x01(\x04\x12\r\n\x05\x65rror\x18\x04 \x01(\t\"X\n\x0bVolumeState\x12\r\n\x05\x65rror\x18\x01 \x01(\t\x12\x12\n\nused_bytes\x18\x02 \x01(\x04\x12\x13\n\x0bquota_bytes\x18\x03 \x01(\x04\x12\x11\n\trecovered\x18\x04 \x01(\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,8 +33,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_RETENTIONS_RETENTIONNSENTRY']._loaded_options = None
   _globals['_RETENTIONS_RETENTIONNSENTRY']._serialized_options = b'8\001'
+  _globals['_HISTORYREQUEST_BEFORENSENTRY']._loaded_options = None
+  _globals['_HISTORYREQUEST_BEFORENSENTRY']._serialized_options = b'8\001'
+  _globals['_HISTORYREQUEST_SINCENSENTRY']._loaded_options = None
+  _globals['_HISTORYREQUEST_SINCENSENTRY']._serialized_options = b'8\001'
   _globals['_HISTORY_LASTENDNSENTRY']._loaded_options = None
   _globals['_HISTORY_LASTENDNSENTRY']._serialized_options = b'8\001'
+  _globals['_HISTORY_RESUMEDNSENTRY']._loaded_options = None
+  _globals['_HISTORY_RESUMEDNSENTRY']._serialized_options = b'8\001'
   _globals['_PATHS']._serialized_start=43
   _globals['_PATHS']._serialized_end=65
   _globals['_SETTLED']._serialized_start=67
@@ -47,14 +53,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RETENTIONS']._serialized_end=376
   _globals['_RETENTIONS_RETENTIONNSENTRY']._serialized_start=326
   _globals['_RETENTIONS_RETENTIONNSENTRY']._serialized_end=376
-  _globals['_HISTORYREQUEST']._serialized_start=378
-  _globals['_HISTORYREQUEST']._serialized_end=433
-  _globals['_HISTORY']._serialized_start=436
-  _globals['_HISTORY']._serialized_end=594
-  _globals['_HISTORY_LASTENDNSENTRY']._serialized_start=546
-  _globals['_HISTORY_LASTENDNSENTRY']._serialized_end=594
-  _globals['_MEDIAREPORT']._serialized_start=596
-  _globals['_MEDIAREPORT']._serialized_end=668
-  _globals['_VOLUMESTATE']._serialized_start=670
-  _globals['_VOLUMESTATE']._serialized_end=758
+  _globals['_HISTORYREQUEST']._serialized_start=379
+  _globals['_HISTORYREQUEST']._serialized_end=620
+  _globals['_HISTORYREQUEST_BEFORENSENTRY']._serialized_start=525
+  _globals['_HISTORYREQUEST_BEFORENSENTRY']._serialized_end=572
+  _globals['_HISTORYREQUEST_SINCENSENTRY']._serialized_start=574
+  _globals['_HISTORYREQUEST_SINCENSENTRY']._serialized_end=620
+  _globals['_HISTORY']._serialized_start=623
+  _globals['_HISTORY']._serialized_end=891
+  _globals['_HISTORY_LASTENDNSENTRY']._serialized_start=793
+  _globals['_HISTORY_LASTENDNSENTRY']._serialized_end=841
+  _globals['_HISTORY_RESUMEDNSENTRY']._serialized_start=843
+  _globals['_HISTORY_RESUMEDNSENTRY']._serialized_end=891
+  _globals['_MEDIAREPORT']._serialized_start=893
+  _globals['_MEDIAREPORT']._serialized_end=980
+  _globals['_VOLUMESTATE']._serialized_start=982
+  _globals['_VOLUMESTATE']._serialized_end=1070
 # @@protoc_insertion_point(module_scope)

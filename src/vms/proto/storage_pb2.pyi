@@ -52,16 +52,37 @@ class Retentions(_message.Message):
     def __init__(self, retention_ns: _Optional[_Mapping[str, int]] = ...) -> None: ...
 
 class HistoryRequest(_message.Message):
-    __slots__ = ("camera_ids", "before_ns")
-    CAMERA_IDS_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("before_ns", "since_ns")
+    class BeforeNsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class SinceNsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
     BEFORE_NS_FIELD_NUMBER: _ClassVar[int]
-    camera_ids: _containers.RepeatedScalarFieldContainer[str]
-    before_ns: int
-    def __init__(self, camera_ids: _Optional[_Iterable[str]] = ..., before_ns: _Optional[int] = ...) -> None: ...
+    SINCE_NS_FIELD_NUMBER: _ClassVar[int]
+    before_ns: _containers.ScalarMap[str, int]
+    since_ns: _containers.ScalarMap[str, int]
+    def __init__(self, before_ns: _Optional[_Mapping[str, int]] = ..., since_ns: _Optional[_Mapping[str, int]] = ...) -> None: ...
 
 class History(_message.Message):
-    __slots__ = ("last_end_ns", "lasting")
+    __slots__ = ("last_end_ns", "lasting", "resumed_ns")
     class LastEndNsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class ResumedNsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
         VALUE_FIELD_NUMBER: _ClassVar[int]
@@ -70,19 +91,23 @@ class History(_message.Message):
         def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
     LAST_END_NS_FIELD_NUMBER: _ClassVar[int]
     LASTING_FIELD_NUMBER: _ClassVar[int]
+    RESUMED_NS_FIELD_NUMBER: _ClassVar[int]
     last_end_ns: _containers.ScalarMap[str, int]
     lasting: _containers.RepeatedCompositeFieldContainer[Gap]
-    def __init__(self, last_end_ns: _Optional[_Mapping[str, int]] = ..., lasting: _Optional[_Iterable[_Union[Gap, _Mapping]]] = ...) -> None: ...
+    resumed_ns: _containers.ScalarMap[str, int]
+    def __init__(self, last_end_ns: _Optional[_Mapping[str, int]] = ..., lasting: _Optional[_Iterable[_Union[Gap, _Mapping]]] = ..., resumed_ns: _Optional[_Mapping[str, int]] = ...) -> None: ...
 
 class MediaReport(_message.Message):
-    __slots__ = ("worker", "open_bytes", "written_bytes")
+    __slots__ = ("worker", "open_bytes", "written_bytes", "error")
     WORKER_FIELD_NUMBER: _ClassVar[int]
     OPEN_BYTES_FIELD_NUMBER: _ClassVar[int]
     WRITTEN_BYTES_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
     worker: str
     open_bytes: int
     written_bytes: int
-    def __init__(self, worker: _Optional[str] = ..., open_bytes: _Optional[int] = ..., written_bytes: _Optional[int] = ...) -> None: ...
+    error: str
+    def __init__(self, worker: _Optional[str] = ..., open_bytes: _Optional[int] = ..., written_bytes: _Optional[int] = ..., error: _Optional[str] = ...) -> None: ...
 
 class VolumeState(_message.Message):
     __slots__ = ("error", "used_bytes", "quota_bytes", "recovered")

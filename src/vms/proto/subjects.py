@@ -2,6 +2,11 @@
 
 SITE = "default"
 
+CAMERAS = "cameras"
+"""Key-value bucket: a CameraSpec under each camera's id, a RegistryComplete under COMPLETE."""
+COMPLETE = "_complete"
+"""A key that no camera's id can be."""
+
 
 def worker_status(worker: str, site: str = SITE) -> str:
     """Where a worker publishes its WorkerStatus; ``*`` for all."""
@@ -9,7 +14,7 @@ def worker_status(worker: str, site: str = SITE) -> str:
 
 
 def media_apply(worker: str, site: str = SITE) -> str:
-    """Request: a CameraSpec to a media process; answered when it is in effect."""
+    """Request: a CameraSpec to a media process; answered with Applied when it is in effect."""
     return f"vms.{site}.media.{worker}.apply"
 
 
@@ -24,7 +29,7 @@ def stream_session(worker: str, verb: str, site: str = SITE) -> str:
 
 
 def registry(verb: str, site: str = SITE) -> str:
-    """Request to the registry: create, update, delete."""
+    """Request to the registry: create, update, delete (CreateCamera, …); answered with a CameraSpec."""
     return f"vms.{site}.gateway.camera.{verb}"
 
 

@@ -125,3 +125,13 @@ class Metrics(_message.Message):
     worker: str
     families: _containers.RepeatedCompositeFieldContainer[MetricFamily]
     def __init__(self, role: _Optional[str] = ..., worker: _Optional[str] = ..., families: _Optional[_Iterable[_Union[MetricFamily, _Mapping]]] = ...) -> None: ...
+
+class SystemInfo(_message.Message):
+    __slots__ = ("url", "rtsp_url", "ready")
+    URL_FIELD_NUMBER: _ClassVar[int]
+    RTSP_URL_FIELD_NUMBER: _ClassVar[int]
+    READY_FIELD_NUMBER: _ClassVar[int]
+    url: str
+    rtsp_url: str
+    ready: bool
+    def __init__(self, url: _Optional[str] = ..., rtsp_url: _Optional[str] = ..., ready: _Optional[bool] = ...) -> None: ...

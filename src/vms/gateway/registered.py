@@ -1,0 +1,81 @@
+"""A configured camera and who manages it, as the database and the messages between processes have it.
+
+Belongs here: sealed fields ↔ a camera. Does not: the database (camera_rows, store): a media process imports this,
+and need not carry a database's library in its memory.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pydantic import ValidationError
+
+from vms.common.camera import Camera, RecordMode, Transport
+from vms.common.ids import CameraId
+from vms.common.source_url import SourceUrl
+from vms.gateway.errors import CameraUnusable
+from vms.gateway.placement import Assignment
+from vms.gateway.secrets import Secrets
+
+
+class ManagedBy(StrEnum):
+    """Who may change a camera."""
+
+    FILE = "file"  # the configuration file; locked against edits elsewhere
+    API = "api"
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredCamera:
+    """A camera and who manages it."""
+
+    camera: Camera
+    managed_by: ManagedBy
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCamera:
+    """A camera with what only the registry knows. sealed_source: as in its row."""
+
+    entry: RegisteredCamera
+    sealed_source: bytes
+    revision: int
+    assignment: Assignment | None
+
+
+def opened_camera(
+    secrets: Secrets,
+    site: str,
+    *,
+    camera_id: str,
+    name: str,
+    sealed_source: bytes,
+    transport: str,
+    record: str,
+    retention_s: float,
+    managed_by: str,
+) -> RegisteredCamera:
+    """The camera that the fields of a row or of a message make.
+
+    Raises SecretUnreadable when the source was not sealed for this camera, and CameraUnusable.
+    """
+    source = secrets.open(sealed_source, source_purpose(site, camera_id))
+    try:
+        camera = Camera(
+            id=CameraId(camera_id),
+            name=name,
+            source=SourceUrl(source),
+            transport=Transport(transport),
+            record=RecordMode(record),
+            retention=retention_s,
+        )
+        return RegisteredCamera(camera, ManagedBy(managed_by))
+    except ValidationError as error:
+        fields = ", ".join(str(problem["loc"][0]) for problem in error.errors(include_input=False))
+        raise CameraUnusable(f"{camera_id}: this version does not take its {fields}") from None
+    except ValueError as error:
+        raise CameraUnusable(f"{camera_id}: {error}") from None
+
+
+def source_purpose(site: str, camera_id: str) -> str:
+    """What a camera's source is sealed for, in rows and in messages alike."""
+    return f"camera/{site}/{camera_id}/source"
