@@ -24,7 +24,7 @@ from vms.common.ids import CameraId
 from vms.config import WebRtcConfig
 from vms.format import nal
 from vms.media import AccessUnit, Codec, Hub, Track
-from vms.stream import StreamService
+from vms.stream import StreamService, own_hubs
 from vms.telemetry.logs import configure_logs
 
 CAMERA = CameraId("bench")
@@ -113,7 +113,7 @@ async def _ours(pipe: Connection, to_viewers: Connection, load: Load) -> None:
     hub = Hub(CAMERA)
     track = Track(1, Codec.H264, 90_000)
     hub.announce([track])
-    service = StreamService(WebRtcConfig(port=0), lambda _: hub, SystemClock())
+    service = StreamService(WebRtcConfig(port=0), own_hubs(lambda _: hub), SystemClock())
     await service.start()
 
     async def answer(offer: str) -> str:

@@ -8,13 +8,14 @@ import re
 from collections.abc import Hashable, Mapping
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PlainValidator,
     SecretStr,
     ValidationError,
     field_validator,
@@ -28,6 +29,7 @@ from vms.common.ids import CAMERA_ID_PATTERN
 from vms.common.quantities import DurationSeconds, SizeBytes, between, format_size
 
 QUOTA_MIN_BYTES = 16 << 20
+ROLE_MAX = 64
 _BOOLEAN = "tag:yaml.org,2002:bool"
 
 
@@ -101,6 +103,54 @@ class WebRtcConfig(Section):
         return addresses
 
 
+class RtspConfig(Section):
+    """Where live streams are served to RTSP players: ``rtsp://host:8554/CAMERA``."""
+
+    host: Annotated[
+        str | None, Field(description="address to listen on; default: that of `http`, with the same rules")
+    ] = None
+    port: Annotated[int, Field(ge=0, le=65535, description="TCP port; 0 takes any free one")] = 8554
+    enabled: Annotated[bool, Field(description="false serves no players")] = True
+
+
+def _check_count(value: object) -> object:
+    if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= ROLE_MAX):
+        return value
+    raise ValueError(f"must be auto, or a whole number from 1 to {ROLE_MAX}")
+
+
+RoleCount = Annotated[
+    int | Literal["auto"],
+    PlainValidator(
+        _check_count, json_schema_input_type=Annotated[int, Field(ge=1, le=ROLE_MAX)] | Literal["auto"]
+    ),
+]
+
+
+class RolesConfig(Section):
+    """How many processes of each role; `auto` follows the cores of the machine."""
+
+    media: Annotated[RoleCount, Field(description="pull and record cameras")] = "auto"
+    stream: Annotated[RoleCount, Field(description="serve viewers")] = "auto"
+    api: Annotated[RoleCount, Field(description="answer HTTP")] = 1
+
+
+class BusConfig(Section):
+    """The message bus. Without a `url` the system runs a server of its own, on loopback."""
+
+    url: Annotated[
+        SecretStr | None,
+        Field(description="nats://user:password@host:4222 of a server that is run elsewhere"),
+    ] = None
+
+    @field_validator("url")
+    @classmethod
+    def _is_a_nats_url(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not re.fullmatch(r"(nats|tls)://[^\s/]+", url.get_secret_value().rstrip("/")):
+            raise ValueError("must be nats://[user:password@]host[:port]")
+        return url
+
+
 class VolumeConfig(Section):
     """A directory for recordings, and how much of it may be used."""
 
@@ -129,7 +179,10 @@ class Config(Section):
     )
     http: HttpConfig = HttpConfig()
     webrtc: WebRtcConfig = WebRtcConfig()
+    rtsp: RtspConfig = RtspConfig()
     storage: StorageConfig = StorageConfig()
+    roles: RolesConfig = RolesConfig()
+    bus: BusConfig = BusConfig()
     cameras: Annotated[tuple[Camera, ...], Field(description="cameras that this file manages")] = ()
 
     @model_validator(mode="after")
@@ -144,6 +197,20 @@ class Config(Section):
         if len(paths) != len(set(paths)):
             raise ValueError("storage.volumes: two volumes have the same path; every volume needs its own")
         return self
+
+    @model_validator(mode="after")
+    def _refuse_an_open_rtsp_door(self) -> Self:
+        if self.rtsp.enabled and not is_loopback(self.rtsp_host) and self.http.token is None:
+            raise ValueError(
+                f"rtsp.host {self.rtsp_host} is reachable from other machines, so a token is needed: "
+                "set http.token to at least 16 random characters, or rtsp.host to 127.0.0.1"
+            )
+        return self
+
+    @property
+    def rtsp_host(self) -> str:
+        """Where RTSP players are served."""
+        return self.rtsp.host or self.http.host
 
     def volumes(self) -> tuple[VolumeConfig, ...]:
         """The configured volumes, or the default one inside the data directory."""
@@ -225,6 +292,9 @@ def _allowed(loc: tuple[int | str, ...]) -> list[str]:
     models: dict[str, type[BaseModel]] = {
         "http": HttpConfig,
         "webrtc": WebRtcConfig,
+        "rtsp": RtspConfig,
+        "roles": RolesConfig,
+        "bus": BusConfig,
         "storage": StorageConfig,
         "volumes": VolumeConfig,
         "cameras": Camera,

@@ -12,11 +12,13 @@ from vms.api.application import ApiSettings, create_app
 from vms.api.ports import Ports
 from vms.common.camera import Camera
 from vms.common.clock import NS, ManualClock, rfc3339
-from vms.common.errors import Conflict, InvalidInput, NotFound
+from vms.common.errors import Conflict, InvalidInput, NotFound, Unavailable
 from vms.common.ids import CameraId
 from vms.common.source_url import SourceUrl
 from vms.gateway.registry import CameraRegistry
 from vms.media import Codec, Gap, GapReason, Hub
+from vms.stream.hubs import OwnHub
+from vms.telemetry.metrics import MetricFamily, MetricKind, ProcessMetrics
 
 PASSWORD = "Xq7-very-secret-9Zt"
 TOKEN = "a-token-of-enough-characters"
@@ -60,8 +62,8 @@ class Streams:
             raise NotFound(f"no camera {camera_id}")
         return self.statuses[camera_id]
 
-    def hub(self, camera_id: CameraId) -> Hub:
-        return self.hubs.setdefault(camera_id, Hub(camera_id))
+    def lease(self, camera_id: CameraId) -> OwnHub:
+        return OwnHub(self.hubs.setdefault(camera_id, Hub(camera_id)))
 
 
 class Recorder:
@@ -178,9 +180,17 @@ class Player:
 
 
 @dataclass(frozen=True)
+class LiveSession:
+    camera_id: CameraId
+    etag: str = '"an-ice-session"'
+    ufrag: str = "abcd"
+
+
+@dataclass(frozen=True)
 class Reply:
     session_id: str
     sdp: str
+    session: LiveSession
 
 
 class NotViewable(Conflict):
@@ -200,7 +210,7 @@ class Viewers:
     """WebRTC without WebRTC: sessions are names."""
 
     def __init__(self) -> None:
-        self.sessions: dict[str, str] = {}
+        self.sessions: dict[str, CameraId] = {}
         self.begun = 0
         self.refusal: str | None = None
         self.views = {"porch": View()}
@@ -214,7 +224,12 @@ class Viewers:
         name = next(self._names)
         self.sessions[name] = camera_id
         self.begun += 1
-        return Reply(name, "v=0\r\nthe answer\r\n")
+        return Reply(name, "v=0\r\nthe answer\r\n", LiveSession(camera_id))
+
+    async def session(self, session_id: str) -> LiveSession:
+        if session_id not in self.sessions:
+            raise NotFound("no such session")
+        return LiveSession(self.sessions[session_id])
 
     async def end(self, session_id: str) -> None:
         if self.sessions.pop(session_id, None) is None:
@@ -229,6 +244,45 @@ class Viewers:
         return sum(other == camera_id for other in self.sessions.values())
 
 
+@dataclass(frozen=True)
+class Process:
+    role: str
+    worker: str
+    pid: int = 4711
+    state: str = "running"
+    cameras: int = 0
+    viewers: int = 0
+    cpu_percent: float = 1.5
+    memory_bytes: int = 60_000_000
+    loop_lag_ms: float | None = 1.0
+    restarts: int = 0
+    uptime_s: float = 60.0
+    detail: str = ""
+
+
+class Machine:
+    """Two processes; restarts are remembered."""
+
+    def __init__(self) -> None:
+        self.restarted: list[str] = []
+        self.away = False
+
+    async def processes(self) -> list[Process]:
+        if self.away:
+            raise Unavailable("the supervisor does not answer")
+        return [Process("media", "media-0", cameras=3), Process("nats", "nats", loop_lag_ms=None)]
+
+    async def restart(self, target: str) -> list[str]:
+        if target not in ("media", "media-0"):
+            raise NotFound(f"no process {target}; there are media-0, nats")
+        self.restarted.append(target)
+        return ["media-0"]
+
+    async def metrics(self) -> list[ProcessMetrics]:
+        family = MetricFamily("vms_camera_live", MetricKind.GAUGE, "live", ("camera",), [(("porch",), 1.0)])
+        return [ProcessMetrics("media", "media-0", [family])]
+
+
 @dataclass
 class Backend:
     """Everything behind the API under test."""
@@ -240,6 +294,7 @@ class Backend:
     recorder: Recorder = field(default_factory=Recorder)
     player: Player = field(default_factory=Player)
     viewers: Viewers = field(default_factory=Viewers)
+    machine: Machine = field(default_factory=Machine)
     ready: bool = True
 
     @property
@@ -250,6 +305,8 @@ class Backend:
             self.recorder,
             self.player,
             self.viewers,
+            self.streams.lease,
+            self.machine,
             self.clock,
             lambda: self.ready,
         )

@@ -111,7 +111,10 @@ async def test_requests_with_a_session_are_counted_under_their_route(backend: Ba
             CAMERAS, headers={"Cookie": f"theme=dark; {COOKIE_NAME}={client.cookies[COOKIE_NAME]}"}
         )
         metrics = (await client.get("/metrics")).text
-    assert f'vms_http_requests_total{{method="GET",route="{CAMERAS}",status="2xx"}} 1.0' in metrics
+    assert (
+        f'vms_http_requests_total{{method="GET",role="api",route="{CAMERAS}",status="2xx",worker="api-0"}} 1.0'
+        in metrics
+    )
 
 
 def test_settings_do_not_show_the_token() -> None:
@@ -243,7 +246,7 @@ async def test_wrong_tokens_are_counted_and_slowed_down(backend: Backend) -> Non
         backend.clock.advance(float(refused.headers["retry-after"]))
         assert (await client.post(SESSION, json={"token": TOKEN})).status_code == 200
         metrics = await client.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
-        assert f"vms_http_login_failures_total {float(BURST)}" in metrics.text
+        assert f'vms_http_login_failures_total{{role="api",worker="api-0"}} {float(BURST)}' in metrics.text
 
 
 def test_an_ipv6_client_is_slowed_down_whichever_of_its_addresses_it_takes() -> None:

@@ -76,7 +76,7 @@ async def test_an_unexpected_error_is_an_incident_in_the_log_and_says_nothing(
     assert line["incident"] == str(problem["instance"]).removeprefix("urn:uuid:")
     assert line["route"] == "/api/v1/cameras/{camera_id}"
     assert isinstance(line["exc_info"], RuntimeError)
-    assert "vms_http_incidents_total 1.0" in (await client.get("/metrics")).text
+    assert 'vms_http_incidents_total{role="api",worker="api-0"} 1.0' in (await client.get("/metrics")).text
 
 
 async def test_what_cannot_be_done_now_is_503_with_retry_after(client: httpx.AsyncClient) -> None:
@@ -118,7 +118,7 @@ async def test_metrics_count_by_route_and_not_by_path(client: httpx.AsyncClient)
     answer = await client.get("/metrics")
     assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     counted = [line for line in answer.text.splitlines() if line.startswith("vms_http_requests_total")]
-    labels = 'method="GET",route="/api/v1/cameras/{camera_id}",status="4xx"'
+    labels = 'method="GET",role="api",route="/api/v1/cameras/{camera_id}",status="4xx",worker="api-0"'
     assert f"vms_http_requests_total{{{labels}}} 5.0" in counted
     assert "unknown-1" not in answer.text
     assert len(counted) == 4

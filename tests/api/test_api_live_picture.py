@@ -15,6 +15,7 @@ from vms.common.errors import Unavailable
 from vms.common.ids import CameraId
 from vms.format import codecs, nal
 from vms.media import AccessUnit, Codec, Hub, Track
+from vms.stream.hubs import own_hubs
 
 PORCH = CameraId("porch")
 
@@ -58,7 +59,7 @@ def brightness(jpeg: bytes) -> float:
 async def test_the_newest_picture_of_a_live_camera_is_shown(
     backend: Backend, client: httpx.AsyncClient
 ) -> None:
-    hub = backend.streams.hub(PORCH)
+    hub = backend.streams.lease(PORCH).hub
     for unit in encoded(8):
         hub.push(unit)
     answer = await client.get("/api/v1/cameras/porch/snapshot.jpg")
@@ -77,7 +78,7 @@ async def test_requests_that_come_together_share_one_decode() -> None:
         decoded.append(len(data))
         return b"jpeg"
 
-    pictures = LivePictures(lambda _: hub, decode)
+    pictures = LivePictures(own_hubs(lambda _: hub), decode)
     found = await asyncio.gather(*(pictures.newest(PORCH) for _ in range(5)))
     assert {picture.jpeg for picture in found} == {b"jpeg"}
     assert decoded == [3]
@@ -90,7 +91,7 @@ async def test_of_a_very_long_group_only_the_key_picture_is_decoded() -> None:
     hub.push(first)
     for number in range(1, GOP_MAX_PICTURES + 2):
         hub.push(first._replace(key=False, dts=number, pts=number, capture_ns=first.capture_ns + number))
-    pictures = LivePictures(lambda _: hub, lambda _, data: b"%d" % len(data))
+    pictures = LivePictures(own_hubs(lambda _: hub), lambda _, data: b"%d" % len(data))
     picture = await pictures.newest(PORCH)
     assert (picture.jpeg, picture.capture_ns) == (b"1", first.capture_ns)
 
@@ -99,12 +100,12 @@ async def test_a_picture_that_cannot_be_decoded_is_the_cameras_fault_and_not_the
     hub = Hub("porch")
     hub.push(encoded(1)[0]._replace(data=b"\0\0\0\2\x65\x88"))
     with pytest.raises(Unavailable, match="cannot be decoded"):
-        await LivePictures(lambda _: hub).newest(PORCH)
+        await LivePictures(own_hubs(lambda _: hub)).newest(PORCH)
 
 
 async def test_without_a_picture_it_is_unavailable_and_a_later_request_starts_over() -> None:
     hub = Hub("porch")
-    pictures = LivePictures(lambda _: hub, lambda *_: b"jpeg")
+    pictures = LivePictures(own_hubs(lambda _: hub), lambda *_: b"jpeg")
     with pytest.raises(Unavailable, match="no picture"):
         await pictures.newest(PORCH)
     hub.push(encoded(1)[0])

@@ -15,7 +15,8 @@ from tests.api.stand_ins import OFFER, TOKEN, Backend, Bytes
 
 from vms.api import http_protocol
 from vms.api.http_protocol import HEAD_MAX_BYTES, BoundedHttpProtocol
-from vms.api.service import AddressUnavailable, ApiService
+from vms.api.listener import AddressUnavailable
+from vms.api.service import ApiService
 from vms.common.errors import NotFound
 from vms.config import HttpConfig
 
@@ -200,7 +201,7 @@ async def test_a_client_that_leaves_before_its_body_is_whole_is_no_incident(serv
         async with httpx.AsyncClient() as client:
             for _ in range(5):
                 metrics = (await client.get(f"{service.url}/metrics")).text
-    assert "vms_http_incidents_total 0.0" in metrics
+    assert 'vms_http_incidents_total{role="api",worker="api-0"} 0.0' in metrics
     assert [entry for entry in logs if entry["log_level"] == "error"] == []
 
 

@@ -12,7 +12,7 @@ from vms.common.errors import NotFound
 from vms.common.ids import CameraId
 from vms.config import WebRtcConfig
 from vms.media import Hub
-from vms.stream import StreamService
+from vms.stream import StreamService, own_hubs
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ async def serve() -> AsyncIterator[ServiceFactory]:
                 raise NotFound(camera_id)
             return camera.hub
 
-        service = StreamService(WebRtcConfig(port=0), hub, SystemClock(), **options)
+        service = StreamService(WebRtcConfig(port=0), own_hubs(hub), SystemClock(), **options)
         await service.start()
         started.append(service)
         return service

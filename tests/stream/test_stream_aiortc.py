@@ -86,7 +86,7 @@ async def test_aiortc_decodes_video_and_sound_with_either_protection_profile(
         answer = await service.offer(CAMERA, await viewer.offer())
         await viewer.accept(answer.sdp)
         await viewer.until(lambda: viewer.frames["video"] >= 30 and viewer.frames["audio"] >= 10)
-        (watching,) = service._sessions.values()
+        (watching,) = service._viewers.values()
         assert watching.peer.srtp is not None
         assert watching.peer.srtp.profile is profile
         await viewer.close()
@@ -111,7 +111,7 @@ async def test_aiortc_gets_lost_packets_back_by_nack(viewer: AiortcViewer, serve
         async with lossy_relay(answer.sdp, drop) as (relay, sdp):
             await viewer.accept(sdp)
             await viewer.until(lambda: viewer.frames["video"] >= 60 and len(relay.dropped) >= 5)
-            (watching,) = service._sessions.values()
+            (watching,) = service._viewers.values()
             assert watching.counters.resent >= len(relay.dropped) - 1
             await viewer.close()
 

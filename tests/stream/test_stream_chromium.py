@@ -141,7 +141,7 @@ async def test_chromium_gets_one_percent_of_lost_packets_back_without_a_lost_pic
             assert video["pliCount"] == 0
             assert video["framesDropped"] == 0
             assert video["nackCount"] >= len(relay.dropped) - 1
-            (watching,) = service._sessions.values()
+            (watching,) = service._viewers.values()
             assert watching.counters.resent >= len(relay.dropped) - 1
 
 
@@ -162,7 +162,7 @@ async def test_chromium_goes_on_from_the_group_of_pictures_when_a_packet_stays_l
         async with lossy_relay(answer.sdp, drop) as (_, sdp):
             await page.evaluate(ANSWER, sdp)
             await until(page, decoded(15))
-            (watching,) = service._sessions.values()
+            (watching,) = service._viewers.values()
             assert watching._video is not None
             assert watching._video._next is not None
             doomed.add(watching._video._next & 0xFFFF)

@@ -89,11 +89,11 @@ async def test_a_viewer_that_fails_inside_is_ended_and_the_others_go_on(
     camera.push()
     broken, other = await watch(service), await watch(service)
     await other.until(lambda: len(other.pictures()) == 1)
-    service._sessions[broken.session_id].peer.srtp.rtp._encrypt = None
+    service._viewers[broken.session_id].peer.srtp.rtp._encrypt = None
     pushed = [camera.push().data for _ in range(4)]
     await other.until(lambda: len(other.pictures()) == 5)
     assert other.pictures()[1:] == pushed
-    assert list(service._sessions) == [other.session_id]
+    assert list(service._viewers) == [other.session_id]
     assert service.ended == {CloseReason.ERROR: 1}
 
 
@@ -235,7 +235,7 @@ async def test_a_lost_packet_is_sent_again_byte_for_byte(camera: Camera, serve: 
         while len(arrived) < 4:
             await asyncio.sleep(0.01)
     assert arrived == [lost[number] for number in wanted]
-    (viewer,) = service._sessions.values()
+    (viewer,) = service._viewers.values()
     assert (viewer.counters.nacks, viewer.counters.resent) == (4, 4)
 
 
@@ -262,7 +262,7 @@ async def test_a_request_for_a_key_picture_is_answered_from_the_group_of_picture
     timestamps = [header.timestamp for header in watcher.headers if header.marker]
     steps = [(b - a) % (1 << 32) for a, b in pairwise(timestamps)]
     assert all(0 < step <= 3600 for step in steps)
-    (viewer,) = service._sessions.values()
+    (viewer,) = service._viewers.values()
     assert (viewer.counters.key_requests, viewer.counters.key_requests_answered) == (3, 1)
 
 

@@ -11,8 +11,15 @@ from vms.common.errors import Conflict, InvalidInput, NotFound
 from vms.common.ids import CameraId
 from vms.format.codecs import audio_track
 from vms.media import Codec, Hub, Track
-from vms.stream import NotViewable, NotViewableReason, OfferInvalid, StreamService, viewability
-from vms.telemetry.metrics import prometheus_text
+from vms.stream import (
+    NotViewable,
+    NotViewableReason,
+    OfferInvalid,
+    StreamService,
+    own_hubs,
+    viewability,
+)
+from vms.telemetry.metrics import prometheus_text, read
 
 Serve = Callable[..., Awaitable[StreamService]]
 Watch = Callable[..., Awaitable[Watcher]]
@@ -34,7 +41,7 @@ async def test_an_unknown_camera_and_an_unknown_session_are_not_found(
         await service.offer(CameraId("attic"), offer)
     with pytest.raises(NotFound):
         await service.end("no-such-session")
-    await service.end_camera(CameraId("attic"))
+    service.end_camera(CameraId("attic"))
 
 
 async def test_a_sweep_that_fails_is_not_the_last_one(
@@ -75,7 +82,7 @@ async def test_a_stream_that_browsers_cannot_show_is_refused_with_the_reason(
         await service.offer(CAMERA, offer)
     assert refused.value.reason is reason
     assert isinstance(refused.value, Conflict)
-    found = service.viewability(CAMERA)
+    found = viewability(camera.hub)
     assert (found.playable, found.reason) == (False, reason)
 
 
@@ -127,7 +134,7 @@ async def test_sessions_that_only_wait_do_not_count_as_viewers_and_hold_no_hub(
     assert service.viewers(CAMERA) == 0
     assert camera.hub.sinks == ()
     await service.end(first.session_id)
-    await service.end_camera(CAMERA)
+    service.end_camera(CAMERA)
     assert service._egresses == {}
     with pytest.raises(NotFound):
         await service.end(second.session_id)
@@ -155,7 +162,7 @@ async def test_two_cameras_share_the_port_and_nothing_else(watch: Watch, serve: 
     camera = Camera()
     service = await serve(camera)
     other = Hub("other")
-    service._hub = {CAMERA: camera.hub, CameraId("other"): other}.__getitem__
+    service._lease = own_hubs({CAMERA: camera.hub, CameraId("other"): other}.__getitem__)
     camera.push()
     watcher = await watch(service)
     with pytest.raises(NotViewable):
@@ -172,13 +179,13 @@ async def test_counters_of_viewers_that_left_stay_in_the_metrics(
     watcher = await watch(service)
     camera.push()
     await watcher.until(lambda: len(watcher.pictures()) == 2)
-    text = prometheus_text([service]).decode()
-    assert 'vms_stream_viewers{camera="porch"} 1.0' in text
-    assert 'vms_stream_frames_total{camera="porch"} 2.0' in text
+    text = prometheus_text([read("stream", "stream-0", [service])]).decode()
+    assert 'vms_stream_viewers{camera="porch",role="stream",worker="stream-0"} 1.0' in text
+    assert 'vms_stream_frames_total{camera="porch",role="stream",worker="stream-0"} 2.0' in text
     await service.end(watcher.session_id)
-    text = prometheus_text([service]).decode()
-    assert 'vms_stream_frames_total{camera="porch"} 2.0' in text
-    assert 'vms_stream_sessions_ended_total{reason="ended"} 1.0' in text
+    text = prometheus_text([read("stream", "stream-0", [service])]).decode()
+    assert 'vms_stream_frames_total{camera="porch",role="stream",worker="stream-0"} 2.0' in text
+    assert 'vms_stream_sessions_ended_total{reason="ended",role="stream",worker="stream-0"} 1.0' in text
 
 
 async def test_stopping_twice_is_harmless_and_frees_the_port(camera: Camera, serve: Serve) -> None:

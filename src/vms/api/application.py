@@ -25,7 +25,6 @@ from vms.api.problems import http_error, validation_error, vms_error
 from vms.api.request_counters import CountRequests, HttpCounters
 from vms.api.response_headers import SecurityHeaders, WhepCors
 from vms.api.routes import cameras, live, recordings, session, system
-from vms.api.trickle import WhepSessions
 from vms.api.web_app import WEB_ROOT, WebApp
 from vms.common.errors import VmsError
 
@@ -63,8 +62,7 @@ def create_app(ports: Ports, settings: ApiSettings) -> FastAPI:
     app.state.ports = ports
     app.state.authenticator = authenticator
     app.state.failure_limit = failure_limit
-    app.state.live_pictures = LivePictures(ports.live_status.hub)
-    app.state.whep_sessions = WhepSessions()
+    app.state.live_pictures = LivePictures(ports.lease)
     app.state.metric_sources = [counters, failure_limit]
     app.state.openapi_text = lambda: openapi.text(app)
     app.add_route(

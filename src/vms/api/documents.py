@@ -199,6 +199,40 @@ class Health(BaseModel):
     status: Annotated[str, Field(examples=["ok"])]
 
 
+class ProcessDocument(BaseModel):
+    """One process of the system on this machine."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    role: Literal["supervisor", "media", "stream", "api", "keeper", "nats"]
+    worker: Annotated[str, Field(examples=["media-0"])]
+    pid: Annotated[int, Field(description="0 while it is not running")]
+    state: Literal["starting", "running", "stopping", "waiting", "stopped"]
+    cameras: Annotated[int, Field(description="cameras that it pulls")]
+    viewers: Annotated[int, Field(description="viewers that it sends to")]
+    cpu_percent: Annotated[float, Field(description="of one core, over the last seconds")]
+    memory_bytes: Annotated[int, Field(description="resident")]
+    loop_lag_ms: Annotated[
+        float | None,
+        Field(description="how late its event loop ran what was due: 99th percentile of a minute"),
+    ]
+    restarts: int
+    uptime_s: float
+    detail: Annotated[str, Field(description="what is wrong, for a person; empty when nothing is")]
+
+
+class ProcessesDocument(BaseModel):
+    """The processes of the system on this machine."""
+
+    processes: list[ProcessDocument]
+
+
+class RestartedDocument(BaseModel):
+    """workers: those that are restarted."""
+
+    workers: list[str]
+
+
 class Login(Body):
     """The token of the configuration (http.token)."""
 

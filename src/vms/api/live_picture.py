@@ -5,14 +5,19 @@ Requests for one camera that come together share one decode; it runs in a thread
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
+from vms.api.ports import HubLease
 from vms.common.errors import Unavailable
 from vms.common.ids import CameraId
 from vms.format.errors import FormatError
-from vms.media import AccessUnit, Hub, MediaKind, Track
+from vms.media import AccessUnit, MediaKind, Subscription, Track
 
 DECODES_AT_ONCE = 2
+READY_TIMEOUT_S = 3.0  # for a subscription to the process that pulls the camera
+BURST_TIMEOUT_S = 0.5  # for its first pictures, which come at once where there are any
+PAUSE_S = 0.03  # less than live pictures are apart
 GOP_MAX_PICTURES = 300
 """Of a longer group only the key picture is decoded: the newest would cost seconds of a core."""
 
@@ -37,10 +42,10 @@ def decode_with_libav(track: Track, units: Sequence[bytes]) -> bytes:
 
 
 class LivePictures:
-    """Pictures of the cameras whose hubs `hub` finds."""
+    """Pictures of the cameras whose hubs `lease` gives."""
 
-    def __init__(self, hub: Callable[[CameraId], Hub], decode: Decode = decode_with_libav) -> None:
-        self._hub = hub
+    def __init__(self, lease: Callable[[CameraId], HubLease], decode: Decode = decode_with_libav) -> None:
+        self._lease = lease
         self._decode = decode
         self._slots = asyncio.Semaphore(DECODES_AT_ONCE)
         self._running: dict[CameraId, asyncio.Task[Picture]] = {}
@@ -60,20 +65,35 @@ class LivePictures:
             task.exception()  # whoever asked has it; when all of them left, nobody does
 
     async def _decode_newest(self, camera_id: CameraId) -> Picture:
-        hub = self._hub(camera_id)
-        async with self._slots:
-            units = [unit for unit in hub.gop if unit.track.kind is MediaKind.VIDEO]
-            if not units:
-                raise Unavailable(
-                    f"{camera_id}: no picture has come yet, or the camera is not live; its state says why"
-                )
-            if len(units) > GOP_MAX_PICTURES:
-                units = units[:1]
-            try:
-                return await asyncio.to_thread(self._picture, units)
-            except FormatError as error:
-                raise Unavailable(f"{camera_id}: the newest picture cannot be decoded: {error}") from error
+        lease = self._lease(camera_id)
+        try:
+            async with self._slots:
+                units = await _newest_group(lease)
+                if not units:
+                    raise Unavailable(
+                        f"{camera_id}: no picture has come yet, or the camera is not live; its state says why"
+                    )
+                try:
+                    return await asyncio.to_thread(self._picture, units)
+                except FormatError as error:
+                    text = f"{camera_id}: the newest picture cannot be decoded: {error}"
+                    raise Unavailable(text) from error
+        finally:
+            lease.release()
 
     def _picture(self, units: Sequence[AccessUnit]) -> Picture:
         jpeg = self._decode(units[0].track, [unit.data for unit in units])
         return Picture(jpeg, units[-1].capture_ns)
+
+
+async def _newest_group(lease: HubLease) -> Sequence[AccessUnit]:
+    """Pictures since the newest key picture; of a subscription that has just begun, once they have come."""
+    await lease.ready(READY_TIMEOUT_S)
+    if not lease.hub.gop:
+        with Subscription(lease.hub) as arriving, suppress(TimeoutError):
+            async with asyncio.timeout(BURST_TIMEOUT_S):
+                await anext(arriving)
+                while True:  # a burst comes without pauses
+                    await asyncio.wait_for(anext(arriving), PAUSE_S)
+    units = [unit for unit in lease.hub.gop if unit.track.kind is MediaKind.VIDEO]
+    return units if len(units) <= GOP_MAX_PICTURES else units[:1]

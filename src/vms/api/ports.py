@@ -12,7 +12,7 @@ from vms.common.camera import Camera
 from vms.common.clock import Clock
 from vms.common.ids import CameraId
 from vms.media import Codec, Gap, Hub
-from vms.telemetry.metrics import MetricSource
+from vms.telemetry.metrics import MetricSource, ProcessMetrics
 
 
 class RegisteredCamera(Protocol):
@@ -70,13 +70,21 @@ class StreamStatus(Protocol):
 
 
 class LiveStatus(Protocol):
-    """The live streams of this process (vms.ingest)."""
+    """The live streams, wherever they are pulled."""
 
     def status(self, camera_id: CameraId) -> StreamStatus:
         """Raises NotFound."""
 
-    def hub(self, camera_id: CameraId) -> Hub:
-        """Raises NotFound."""
+
+class HubLease(Protocol):
+    """The right to a stream's hub, until released."""
+
+    @property
+    def hub(self) -> Hub: ...
+    async def ready(self, timeout_s: float) -> None:
+        """Wait until the hub knows its stream. Raises Unavailable with the reason."""
+
+    def release(self) -> None: ...
 
 
 class Recording(Protocol):
@@ -181,11 +189,24 @@ class Playback(Protocol):
         """A recording's init segment without its sound. Raises NotFound as `segment_bytes` does."""
 
 
+class LiveSession(Protocol):
+    """A viewer's session. etag: quoted, names its ICE session. ufrag: the viewer's."""
+
+    @property
+    def camera_id(self) -> CameraId: ...
+    @property
+    def etag(self) -> str: ...
+    @property
+    def ufrag(self) -> str: ...
+
+
 class Answer(Protocol):
     @property
     def session_id(self) -> str: ...
     @property
     def sdp(self) -> str: ...
+    @property
+    def session(self) -> LiveSession: ...
 
 
 class Viewability(Protocol):
@@ -206,6 +227,9 @@ class Live(Protocol):
         """Begin a viewer. Raises InvalidInput, NotFound, Unavailable, and Conflict, with a `reason` slug,
         for a stream that WebRTC cannot carry or that is not live."""
 
+    async def session(self, session_id: str) -> LiveSession:
+        """A viewer's session, wherever it is. Raises NotFound when it has ended."""
+
     async def end(self, session_id: str) -> None:
         """End a viewer. Raises NotFound when it has ended."""
 
@@ -214,12 +238,53 @@ class Live(Protocol):
         """Raises NotFound."""
 
 
+class Process(Protocol):
+    """One process of the system, as `vms status` shows it. pid: 0 while it is not running."""
+
+    @property
+    def role(self) -> str: ...
+    @property
+    def worker(self) -> str: ...
+    @property
+    def pid(self) -> int: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def cameras(self) -> int: ...
+    @property
+    def viewers(self) -> int: ...
+    @property
+    def cpu_percent(self) -> float: ...
+    @property
+    def memory_bytes(self) -> int: ...
+    @property
+    def loop_lag_ms(self) -> float | None: ...
+    @property
+    def restarts(self) -> int: ...
+    @property
+    def uptime_s(self) -> float: ...
+    @property
+    def detail(self) -> str: ...
+
+
+class Machine(Protocol):
+    """The processes of this machine (vms.supervisor). Every method raises Unavailable while it does not answer."""
+
+    async def processes(self) -> Sequence[Process]: ...
+    async def restart(self, target: str) -> Sequence[str]:
+        """Restart one worker, or all of a role one after the other; their names. Raises NotFound, Conflict."""
+
+    async def metrics(self) -> Sequence[ProcessMetrics]:
+        """What every process counts, but for this one; those that do not answer are left out."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """Everything the API works with.
 
+    lease: gives a camera's hub for live pictures; raises NotFound.
     ready: whether every service has started and works; asked by GET /readyz.
-    metrics: who is read by GET /metrics, besides the API's own counters.
+    worker: the name of this process. metrics: who else counts in it.
     """
 
     registry: Registry
@@ -227,6 +292,9 @@ class Ports:
     recording: Recording
     playback: Playback
     live: Live
+    lease: Callable[[CameraId], HubLease]
+    machine: Machine
     clock: Clock
     ready: Callable[[], bool] = lambda: True
+    worker: str = "api-0"
     metrics: Sequence[MetricSource] = ()

@@ -3,24 +3,21 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 
 import uvicorn
 
 from vms.api.application import ApiSettings, create_app
 from vms.api.http_protocol import BoundedHttpProtocol
+from vms.api.listener import listen, url_of
 from vms.api.ports import Ports
-from vms.common.errors import Unavailable
 from vms.config import HttpConfig, is_loopback
 from vms.telemetry.logs import get_logger
+from vms.telemetry.metrics import MetricSource
 
 log = get_logger(__name__)
 
 STOP_TIMEOUT_S = 3
-
-
-class AddressUnavailable(Unavailable):
-    """The address to listen on cannot be had."""
 
 
 class ApiService:
@@ -29,29 +26,36 @@ class ApiService:
     session_secret: 32 bytes that stay the same over restarts, so that browsers stay logged in.
     """
 
-    def __init__(self, config: HttpConfig, ports: Ports, session_secret: bytes) -> None:
+    def __init__(
+        self, config: HttpConfig, ports: Ports, session_secret: bytes, listener: socket.socket | None = None
+    ) -> None:
+        """listener: listens already, for all processes that serve the API; None: one of its own."""
         token = config.token.get_secret_value() if config.token is not None else None
+        settings = ApiSettings(token, session_secret, is_loopback(config.host))
         self._config = config
-        self._settings = ApiSettings(token, session_secret, is_loopback(config.host))
         self._ports = ports
+        self._app = create_app(ports, settings)
+        self._listener = listener
         self._server: _Server | None = None
         self._serving: asyncio.Task[None] | None = None
         self.port = config.port
 
     @property
+    def sources(self) -> Sequence[MetricSource]:
+        """Who counts in this process."""
+        return [*self._ports.metrics, *self._app.state.metric_sources]
+
+    @property
     def url(self) -> str:
         """Where a browser on this machine finds it; the port is the bound one after `start`."""
-        host = self._config.host
-        if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
-            host = "127.0.0.1"
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+        return url_of(self._config.host, self.port)
 
     async def start(self) -> None:
         """Listen. Raises AddressUnavailable."""
-        listener = _listen(self._config.host, self._config.port)
+        listener = self._listener or listen(self._config.host, self._config.port)
         self.port = listener.getsockname()[1]
         config = uvicorn.Config(
-            create_app(self._ports, self._settings),
+            self._app,
             http=BoundedHttpProtocol,
             ws="none",
             loop="none",
@@ -73,7 +77,7 @@ class ApiService:
             ready.cancel()
             listener.close()
             await self._serving
-        log.info("listening", url=self.url)
+        log.info("listening", at=self.url)
 
     async def stop(self) -> None:
         """Answer what was begun, for at most `STOP_TIMEOUT_S`, and close every connection."""
@@ -120,27 +124,3 @@ class _Server(uvicorn.Server):
 def _report_end(serving: asyncio.Task[None]) -> None:
     if not serving.cancelled() and (error := serving.exception()) is not None:
         log.error("the API has ended by an internal error", exc_info=error)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise AddressUnavailable(
-            f"http.host {host}: {error.strerror}; name an address of this machine"
-        ) from error
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(512)
-        listener.setblocking(False)
-    except OSError as error:
-        listener.close()
-        raise AddressUnavailable(
-            f"cannot listen on {host} port {port}: {error.strerror}; another program may use it: "
-            "choose another http.port, or 0 for any free one"
-        ) from error
-    return listener

@@ -1,7 +1,7 @@
 """All cameras of this process: a hub and a supervisor each."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from vms.common.camera import Camera
 from vms.common.clock import Clock
@@ -21,9 +21,17 @@ log = get_logger(__name__)
 class IngestService:
     """Pulls every camera it is told to. A camera's hub stays the same over changes and reconnections."""
 
-    def __init__(self, clock: Clock, open_source: SourceFactory = RtspSource) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        open_source: SourceFactory = RtspSource,
+        *,
+        on_state: Callable[[CameraId, StreamStatus], None] = lambda camera_id, status: None,
+    ) -> None:
+        """on_state: told when a camera has come live or has failed."""
         self._clock = clock
         self._open_source = open_source
+        self._on_state = on_state
         self._supervisors: dict[CameraId, CameraSupervisor] = {}
 
     async def start(self) -> None:
@@ -44,7 +52,13 @@ class IngestService:
                 return known.hub
             await known.stop(GapReason.CAMERA_LOST, "the camera's address was changed")
         hub = known.hub if known is not None else Hub(camera.id, _report_failed_sink)
-        supervisor = CameraSupervisor(camera, hub, self._clock, self._open_source)
+        supervisor = CameraSupervisor(
+            camera,
+            hub,
+            self._clock,
+            self._open_source,
+            on_state=lambda it: self._on_state(it.camera.id, it.status()),
+        )
         self._supervisors[camera.id] = supervisor
         supervisor.start()
         return hub
@@ -89,6 +103,11 @@ class IngestService:
             yield _family(f"vms_camera_rtp_{name}", MetricKind.COUNTER, text, values)
         for name, (text, read) in counters.items():
             yield _family(name, MetricKind.COUNTER, text, {i: float(read(s)) for i, s in supervisors.items()})
+
+    @property
+    def cameras(self) -> Sequence[CameraId]:
+        """Those that are pulled."""
+        return tuple(self._supervisors)
 
     def _get(self, camera_id: CameraId) -> CameraSupervisor:
         supervisor = self._supervisors.get(camera_id)

@@ -6,7 +6,7 @@ A camera that is wrong never hurts another: whatever a session raises ends that 
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from vms.common.backoff import Backoff
 from vms.common.camera import Camera
@@ -41,7 +41,9 @@ class CameraSupervisor:
         backoff: Backoff | None = None,
         no_frames_s: float = NO_FRAMES_S,
         tick_s: float = TICK_S,
+        on_state: Callable[["CameraSupervisor"], None] = lambda _: None,
     ) -> None:
+        """on_state: told when the camera has come live or has failed."""
         self.hub = hub
         self.sessions = 0
         self.failures = 0
@@ -53,6 +55,7 @@ class CameraSupervisor:
         self._backoff = backoff or Backoff()
         self._no_frames_s = no_frames_s
         self._tick_s = tick_s
+        self._on_state = on_state
         self._state = CameraState.CONNECTING
         self._reason: tuple[str, str] | None = None
         self._rates = RateMeter()
@@ -157,6 +160,7 @@ class CameraSupervisor:
             self._reason = None
             self._backoff.reset()
             log.info("camera live", camera=self._camera.id)
+            self._on_state(self)
         self._watch(feed, now_ns)
 
     def _watch(self, feed: Feed, now_ns: int) -> None:
@@ -183,6 +187,8 @@ class CameraSupervisor:
         if not repeated:
             log.warning("camera failed", camera=self._camera.id, code=error.code, reason=str(error))
         self._tell_gap(error.gap_reason, str(error))
+        if not repeated:
+            self._on_state(self)
 
     def _tell_gap(self, reason: GapReason, detail: str) -> None:
         last = self.hub.last_unit

@@ -8,6 +8,7 @@ Belongs here: fan-out, the newest group of pictures, counters.
 Does not: parsing (vms.format), reconnecting (vms.ingest), disks (vms.storage).
 """
 
+import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -39,7 +40,8 @@ class SinkFailed(Protocol):
 class Hub:
     """One stream's fan-out, with the group of pictures since the newest key frame.
 
-    `tracks` is what the source last announced; empty until it first connects. Counters are plain ints.
+    `tracks` is what the source last announced; empty until it first connects. `lasting_gap` is the gap that
+    the stream is in, None while it flows. Counters are plain ints.
     `gop` is cleared, and stays empty up to the next key frame, when it outgrows its bounds.
     """
 
@@ -51,6 +53,8 @@ class Hub:
         self.gaps = 0
         self.sinks_failed = 0
         self.last_unit: AccessUnit | None = None
+        self.lasting_gap: Gap | None = None
+        self._waiting: list[asyncio.Future[None]] = []
         self._sinks: tuple[Sink, ...] = ()
         self._gop: list[AccessUnit] = []
         self._gop_bytes = 0
@@ -60,6 +64,11 @@ class Hub:
     def gop(self) -> Sequence[AccessUnit]:
         """Units of all tracks since the newest key picture, oldest first; the first is that picture."""
         return self._gop
+
+    @property
+    def reorders(self) -> bool:
+        """Whether pictures of the newest group came out of the order in which they are shown."""
+        return any(unit.pts != unit.dts for unit in self._gop if unit.track.kind is _VIDEO)
 
     @property
     def sinks(self) -> tuple[Sink, ...]:
@@ -72,6 +81,18 @@ class Hub:
     def announce(self, tracks: Sequence[Track]) -> None:
         """Say what the stream consists of; before its first unit, and again whenever a track changes."""
         self.tracks = tuple(tracks)
+        self._tell_waiting()
+
+    async def live(self) -> None:
+        """Wait until the stream's tracks are known and it is in no lasting gap."""
+        while not self.tracks or self.lasting_gap is not None:
+            changed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(changed)
+            try:
+                await changed
+            finally:
+                if changed in self._waiting:
+                    self._waiting.remove(changed)
 
     def attach(self, sink: Sink) -> None:
         """Give `sink` every unit from now on."""
@@ -87,6 +108,9 @@ class Hub:
         self.units += 1
         self.bytes += size
         self.last_unit = unit
+        if self.lasting_gap is not None:
+            self.lasting_gap = None
+            self._tell_waiting()
         self._remember(unit, size)
         for sink in self._sinks:
             try:
@@ -97,12 +121,20 @@ class Hub:
     def gap(self, gap: Gap) -> None:
         """Tell every sink that the stream lost something. The group of pictures ends here."""
         self.gaps += 1
+        if gap.end_ns is None:
+            self.lasting_gap = gap
         self._forget_gop()
         for sink in self._sinks:
             try:
                 sink.gap(gap)
             except Exception as error:  # noqa: BLE001 - as in push
                 self._drop(sink, error)
+
+    def _tell_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for changed in waiting:
+            if not changed.done():
+                changed.set_result(None)
 
     def _remember(self, unit: AccessUnit, size: int) -> None:
         if unit.track.kind is _VIDEO:

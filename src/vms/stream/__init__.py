@@ -5,15 +5,21 @@ Belongs here: who watches what, packetising once, pacing, skipping, feedback. Do
 """
 
 from vms.stream.errors import NotViewable, NotViewableReason, OfferInvalid
-from vms.stream.service import Answer, StreamService
-from vms.stream.viewability import Viewability, viewability
+from vms.stream.hubs import HubLease, LeaseHub, own_hubs
+from vms.stream.service import Answer, Session, StreamService
+from vms.stream.viewability import Viewability, viewability, viewability_of
 
 __all__ = [
     "Answer",
+    "HubLease",
+    "LeaseHub",
     "NotViewable",
     "NotViewableReason",
     "OfferInvalid",
+    "Session",
     "StreamService",
     "Viewability",
+    "own_hubs",
     "viewability",
+    "viewability_of",
 ]

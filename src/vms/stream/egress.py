@@ -37,10 +37,16 @@ class Egress:
 
     delays_ns: of the newest frames, how long the last-served viewer waited from push to send.
     on_changed: called when the stream is no longer what was negotiated with its viewers, or turns into
-        one that WebRTC cannot show; their sessions have to end.
+        one that WebRTC cannot show; their sessions have to end. on_viewers: called when one came or left.
     """
 
-    def __init__(self, hub: Hub, clock: Clock, on_changed: Callable[["Egress"], None]) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        clock: Clock,
+        on_changed: Callable[["Egress"], None],
+        on_viewers: Callable[[], None] = lambda: None,
+    ) -> None:
         self.hub = hub
         self.viewers: tuple[Viewer, ...] = ()
         self.cname = secrets.token_hex(8)
@@ -50,6 +56,7 @@ class Egress:
         self.delays_ns: deque[int] = deque(maxlen=DELAYS_KEPT)
         self._clock = clock
         self._on_changed = on_changed
+        self._on_viewers = on_viewers
         self._packetizers: dict[MediaKind, TrackPacketizer] = {}
         self._video_index = 0
         self._video_track = hub.track(MediaKind.VIDEO)
@@ -110,12 +117,14 @@ class Egress:
         if not self.viewers:
             self._attach()
         self.viewers = (*self.viewers, viewer)
+        self._on_viewers()
 
     def remove(self, viewer: Viewer) -> None:
         self.viewers = tuple(other for other in self.viewers if other is not viewer)
         self._pumped.pop(viewer, None)
         if not self.viewers:
             self._detach()
+        self._on_viewers()
 
     def pump(self, viewer: Viewer) -> None:
         if viewer not in self._pumped:

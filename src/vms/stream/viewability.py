@@ -1,8 +1,9 @@
 """Whether a stream can be watched over WebRTC without conversion, and why not."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vms.media import Codec, Hub, MediaKind
+from vms.media import Codec, Hub, MediaKind, Track
 from vms.stream.errors import NotViewable, NotViewableReason
 
 
@@ -21,14 +22,19 @@ class Viewability:
 
 
 def viewability(hub: Hub) -> Viewability:
-    """What WebRTC can do with a hub's stream as it is now.
+    """What WebRTC can do with a hub's stream as it is now."""
+    return viewability_of(hub.tracks, hub.reorders)
 
-    B-frames: WebRTC shows pictures in the order in which they are sent; a stream that says that it
-    reorders, or was seen to, would jump back and forth.
+
+def viewability_of(tracks: Sequence[Track], reorders: bool) -> Viewability:
+    """What WebRTC can do with a stream of these tracks.
+
+    reorders: B-frames were seen. WebRTC shows pictures in the order in which they are sent; a stream that says
+    that it reorders, or was seen to, would jump back and forth.
     """
-    track = hub.track(MediaKind.VIDEO)
+    track = next((track for track in tracks if track.kind is MediaKind.VIDEO), None)
     if track is None:
-        if hub.tracks:
+        if tracks:
             return _no(NotViewableReason.CODEC, "the camera sends no video")
         return _no(NotViewableReason.NOT_LIVE, "nothing has come from the camera yet")
     if track.codec is not Codec.H264:
@@ -37,9 +43,7 @@ def viewability(hub: Hub) -> Viewability:
             NotViewableReason.CODEC,
             f"the camera sends {name}, which browsers do not take for live view; set it to H.264",
         )
-    if track.max_reorder > 0 or any(
-        unit.pts != unit.dts for unit in hub.gop if unit.track.kind is track.kind
-    ):
+    if track.max_reorder > 0 or reorders:
         return _no(
             NotViewableReason.B_FRAMES,
             "the camera sends B-frames, which live view cannot show; turn them off, "

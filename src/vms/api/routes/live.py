@@ -4,13 +4,14 @@ Endpoint ``…/whep``: POST an offer, OPTIONS. Session ``…/whep/{session}``: D
 ICE candidates. Neither has a representation: GET answers 204.
 """
 
-from typing import Annotated, cast
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from vms.api.guard import API_PREFIX
+from vms.api.ports import LiveSession, Ports
 from vms.api.routes.dependencies import (
     CameraIdInPath,
     KnownCamera,
@@ -20,7 +21,7 @@ from vms.api.routes.dependencies import (
     problems,
     readable,
 )
-from vms.api.trickle import TRICKLE_TYPE, WhepSession, WhepSessions, is_restart
+from vms.api.trickle import TRICKLE_TYPE, is_restart
 from vms.common.errors import InvalidInput, NotFound
 from vms.common.ids import CameraId
 
@@ -39,10 +40,6 @@ _STARTED: Responses = {
     }
 }
 _GONE = "no such camera or session"
-
-
-def _sessions(request: Request) -> WhepSessions:
-    return cast(WhepSessions, request.app.state.whep_sessions)
 
 
 @router.post(
@@ -68,10 +65,9 @@ async def start_viewer(camera: KnownCamera, ports: PortsDependency, request: Req
         # Nobody will ever come for this session; it is not left to its ICE timeout.
         await ports.live.end(answer.session_id)
         return Response(status_code=204)  # to nobody
-    session = _sessions(request).add(answer.session_id, camera_id, offer)
     headers = {
         "Location": f"{API_PREFIX}/cameras/{camera_id}/whep/{answer.session_id}",
-        "ETag": session.etag,
+        "ETag": answer.session.etag,
         "Accept-Patch": TRICKLE_TYPE,
         "Cache-Control": "no-store",
     }
@@ -96,18 +92,15 @@ async def describe_session() -> Response:
 
 
 @readable(router, "/{session_id}", status_code=204, responses=problems(s404=_GONE), include_in_schema=False)
-async def get_session(camera_id: CameraIdInPath, session_id: SessionId, request: Request) -> None:
+async def get_session(camera_id: CameraIdInPath, session_id: SessionId, ports: PortsDependency) -> None:
     """A session has no representation."""
-    _session(request, camera_id, session_id)
+    await _session(ports, camera_id, session_id)
 
 
 @router.delete("/{session_id}", status_code=204, responses=problems(s404=_GONE))
-async def end_viewer(
-    camera_id: CameraIdInPath, session_id: SessionId, ports: PortsDependency, request: Request
-) -> None:
+async def end_viewer(camera_id: CameraIdInPath, session_id: SessionId, ports: PortsDependency) -> None:
     """End a viewer at once; an If-Match header is ignored, as the draft says."""
-    _session(request, camera_id, session_id)
-    _sessions(request).remove(session_id)
+    await _session(ports, camera_id, session_id)
     await ports.live.end(session_id)
 
 
@@ -124,22 +117,24 @@ async def end_viewer(
         s428="If-Match is missing",
     ),
 )
-async def trickle(camera_id: CameraIdInPath, session_id: SessionId, request: Request) -> None:
+async def trickle(
+    camera_id: CameraIdInPath, session_id: SessionId, ports: PortsDependency, request: Request
+) -> None:
     """Take a player's further ICE candidates. They are checked and need no use: the server is ICE-lite."""
-    session = _session(request, camera_id, session_id)
+    session = await _session(ports, camera_id, session_id)
     fragment = await _text(request, TRICKLE_TYPE)
     tag = request.headers.get("if-match")
     if tag is None:
         raise HTTPException(428, "send If-Match with the ETag of the 201 answer")
-    if tag.strip('"') == "*" or (tag == session.etag and is_restart(fragment, session)):
+    if tag.strip('"') == "*" or (tag == session.etag and is_restart(fragment, session.ufrag)):
         raise HTTPException(422, "ICE restarts are not supported; DELETE this session and POST a new offer")
     if tag != session.etag:
         raise HTTPException(412, "If-Match names another ICE session")
 
 
-def _session(request: Request, camera_id: CameraId, session_id: SessionId) -> WhepSession:
-    session = _sessions(request).get(camera_id, session_id)
-    if session is None:
+async def _session(ports: Ports, camera_id: CameraId, session_id: str) -> LiveSession:
+    session = await ports.live.session(session_id)
+    if session.camera_id != camera_id:
         raise NotFound("no such WHEP session; it has ended, or never was one of this camera")
     return session
 

@@ -1,15 +1,15 @@
 """Health, readiness, metrics, the API's own description."""
 
-from typing import cast
+from typing import Annotated, cast
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Path, Response
 from starlette.requests import Request
 
-from vms.api.documents import Health
+from vms.api.documents import Health, ProcessDocument, ProcessesDocument, RestartedDocument
 from vms.api.guard import API_PREFIX
 from vms.api.problems import problem_response
 from vms.api.routes.dependencies import PortsDependency, content, problems, readable
-from vms.telemetry.metrics import MetricSource, prometheus_text
+from vms.telemetry.metrics import MetricSource, prometheus_text, read
 
 router = APIRouter(tags=["system"])
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -39,13 +39,43 @@ async def get_readiness(ports: PortsDependency, request: Request) -> Health | Re
     responses={200: content(METRICS_TYPE, "Prometheus text format 0.0.4")},
 )
 async def get_metrics(ports: PortsDependency, request: Request) -> Response:
-    """Counters of every part of the system."""
+    """Counters of every process of this machine."""
     own = cast(list[MetricSource], request.app.state.metric_sources)
+    here = read("api", ports.worker, [*ports.metrics, *own])
     return Response(
-        prometheus_text([*ports.metrics, *own]),
+        prometheus_text([*await ports.machine.metrics(), here]),
         media_type=METRICS_TYPE,
         headers={"Cache-Control": "no-store"},
     )
+
+
+@readable(
+    router,
+    f"{API_PREFIX}/system/processes",
+    response_model=ProcessesDocument,
+    responses=problems(s503="the supervisor does not answer"),
+)
+async def list_processes(ports: PortsDependency) -> ProcessesDocument:
+    """The processes of the system on this machine, and what each of them costs."""
+    found = await ports.machine.processes()
+    return ProcessesDocument(processes=[ProcessDocument.model_validate(process) for process in found])
+
+
+@router.post(
+    f"{API_PREFIX}/system/processes/{{target}}/restart",
+    status_code=202,
+    responses=problems(
+        s404="no such process or role",
+        s409="it cannot be restarted by itself",
+        s503="the supervisor does not answer",
+    ),
+)
+async def restart_process(
+    target: Annotated[str, Path(description="a worker such as media-0, or a role", max_length=64)],
+    ports: PortsDependency,
+) -> RestartedDocument:
+    """Restart one process, or those of a role one after the other. The others go on."""
+    return RestartedDocument(workers=list(await ports.machine.restart(target)))
 
 
 @readable(router, f"{API_PREFIX}/openapi.json", include_in_schema=False, response_class=Response)
