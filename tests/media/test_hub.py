@@ -1,3 +1,4 @@
+import asyncio
 from dataclasses import dataclass, field
 
 import pytest
@@ -124,3 +125,24 @@ async def test_a_slow_subscription_is_told_the_gap_and_resumes_at_a_key_picture(
     assert (gap.start_ns, gap.end_ns, gap.reason) == (0, 6 * 40_000_000, GapReason.OVERRUN)
     assert resumed == picture(6, key=True)
     assert subscription.dropped == 7
+
+
+async def test_waiting_for_a_live_stream_ends_with_its_tracks_and_with_a_lasting_gap() -> None:
+    hub = Hub("a")
+    waiting = asyncio.create_task(hub.live())
+    given_up = asyncio.create_task(hub.live())
+    await asyncio.sleep(0)
+    given_up.cancel()
+    hub.announce([VIDEO])
+    await waiting
+    hub.push(picture(0, key=True))
+    hub.gap(LOST)
+    hub.gap(Gap(1, 2, GapReason.PACKET_LOSS))
+    assert hub.lasting_gap is LOST, "one that has ended does not end another"
+    waiting = asyncio.create_task(hub.live())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    hub.push(picture(1, key=True, discontinuity=True))
+    await waiting
+    assert hub.lasting_gap is None
+    await hub.live()

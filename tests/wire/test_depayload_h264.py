@@ -363,3 +363,35 @@ def test_an_endless_picture_does_not_fill_memory(payload: bytes) -> None:
     line.send(2, SLICE)
     line.send(3, SLICE)
     assert line.data[-1] == prefixed(SLICE)
+
+
+def trusting() -> Line:
+    line = Line()
+    line.depayloader = H264Depayloader(line.recorder, Reception(90_000), trust_markers=True)
+    return line
+
+
+def test_markers_that_are_trusted_end_a_picture_from_the_first_on_whatever_it_holds() -> None:
+    line = trusting()
+    line.send(1, SLICE)
+    assert line.data == [prefixed(SLICE)]
+    line.send(2, LATER_SLICE, SEI)
+    line.send(3, SEI)
+    line.send(3, SLICE, SLICE)
+    assert line.data[1:] == [prefixed(LATER_SLICE, SEI), prefixed(SEI), prefixed(SLICE, SLICE)]
+    assert line.recorder.units[-1].timestamp == line.recorder.units[-2].timestamp
+
+
+def test_a_hole_breaks_the_picture_whose_markers_are_trusted() -> None:
+    line = trusting()
+    first, *others = h264_fragments(IDR, 500)
+    line.send(1, first, marker=False)
+    line.depayloader.lost()
+    line.send(1, *others[1:])
+    line.send(2, SLICE)
+    line.depayloader.lost()
+    line.send(3, *others)
+    line.send(4, SLICE)
+    assert line.data == [prefixed(SLICE)] * 2
+    assert [unit.lost for unit in line.recorder.units] == [False, True]
+    assert line.depayloader.units_broken == 2

@@ -135,3 +135,13 @@ def test_packets_of_other_kinds_are_ignored_and_counted(first: int) -> None:
     line.send(2, SLICE)
     assert line.data == [prefixed(SLICE)]
     assert line.depayloader.packets_ignored == 3
+
+
+def test_the_end_of_a_sequence_which_is_a_header_alone_stays_with_its_picture() -> None:
+    end_of_sequence = b"\x48\x01"
+    line = Line()
+    line.send(10, SLICE, end_of_sequence)
+    line.send(20, h265_aggregate(SLICE, end_of_sequence))
+    line.send(30, SLICE)
+    line.send(40, SLICE)
+    assert line.data[:2] == [prefixed(SLICE, end_of_sequence)] * 2

@@ -4,10 +4,13 @@ import pytest
 from aiortc.codecs.h264 import H264PayloadDescriptor
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.wire.rtp_packets import Recorder
 
 from vms.format import nal
 from vms.format.errors import FormatError
+from vms.wire.depayload.h264 import H264Depayloader
 from vms.wire.payload.h264 import FU_A, STAP_A, aggregate, packetize
+from vms.wire.reception import Reception
 from vms.wire.webrtc.frame import segment_runs
 
 SPS, PPS, SEI = b"\x67\x64\x00\x1f" + b"s" * 20, b"\x68\xee" + b"p" * 3, b"\x06" + b"i" * 40
@@ -88,3 +91,19 @@ def test_runs_cover_all_packets_and_are_what_gso_can_cut(sizes: list[int]) -> No
         assert sizes[end - 1] <= sizes[first]
         assert end - first <= 64
         assert sum(sizes[first:end]) + 56 * (end - first) <= 65_507
+
+
+@pytest.mark.parametrize("nal_type", [0, STAP_A, FU_A, 31])
+@pytest.mark.parametrize("size", [2, 99, 100, 101, 250])
+def test_a_unit_that_would_be_taken_for_a_packet_of_another_kind_is_put_into_one(
+    nal_type: int, size: int
+) -> None:
+    unit = bytes((0xE0 | nal_type,)) + bytes(range(size - 1))  # the forbidden bit set, as in a damaged stream
+    recorder = Recorder()
+    depayloader = H264Depayloader(recorder, Reception(90_000), trust_markers=True)
+    payloads = packetize(nal.join([unit]), 100)
+    assert all(payload[0] & 0x1F in (STAP_A, FU_A) and payload[0] & 0x80 for payload in payloads)
+    assert not any(payload[0] & 0x1F == FU_A and payload[1] & 0xC0 == 0xC0 for payload in payloads)
+    for index, payload in enumerate(payloads):
+        depayloader.push(payload, 0, len(payload), 1, index == len(payloads) - 1, 0)
+    assert [each.data for each in recorder.units] == [nal.join([unit])]

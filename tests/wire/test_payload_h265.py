@@ -3,10 +3,13 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.wire.rtp_packets import Recorder
 
 from vms.format import nal
 from vms.format.errors import FormatError
+from vms.wire.depayload.h265 import H265Depayloader
 from vms.wire.payload.h265 import packetize
+from vms.wire.reception import Reception
 
 FU = 49
 
@@ -60,3 +63,19 @@ def test_whatever_is_cut_reassembles_and_no_payload_is_too_long(units: list[byte
     payloads = packetize(nal.join(units), max_payload)
     assert reassemble(payloads) == units
     assert max(map(len, payloads)) <= max_payload
+
+
+@pytest.mark.parametrize("nal_type", [48, FU, 50, 63])
+@pytest.mark.parametrize("size", [2, 96, 97, 100, 101, 250])
+def test_a_unit_that_would_be_taken_for_a_packet_of_another_kind_is_put_into_one(
+    nal_type: int, size: int
+) -> None:
+    unit = bytes((nal_type << 1, 1)) + bytes(range(size - 2))
+    recorder = Recorder()
+    depayloader = H265Depayloader(recorder, Reception(90_000), trust_markers=True)
+    payloads = packetize(nal.join([unit]), 100)
+    assert all(len(payload) <= 100 and payload[0] >> 1 in (48, FU) for payload in payloads)
+    assert not any(payload[0] >> 1 == FU and payload[2] & 0xC0 == 0xC0 for payload in payloads)
+    for index, payload in enumerate(payloads):
+        depayloader.push(payload, 0, len(payload), 1, index == len(payloads) - 1, 0)
+    assert [each.data for each in recorder.units] == [nal.join([unit])]

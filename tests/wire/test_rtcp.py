@@ -61,9 +61,18 @@ def test_a_sender_report_of_another_make_is_read() -> None:
 
 
 def test_packets_of_unknown_kinds_are_passed_over() -> None:
-    application = bytes.fromhex("80cc0002 00000001 61626364")
+    unknown = bytes.fromhex("80d20002 00000001 61626364")
     bye = rtcp.Bye((1,))
-    assert rtcp.parse(application + bye.pack()) == [bye]
+    assert rtcp.parse(unknown + bye.pack()) == [bye]
+
+
+def test_what_one_application_says_to_another_is_read_as_it_was_written() -> None:
+    # RFC 3550 §6.7: version, subtype, type 204, length in words less one, SSRC, name, data
+    written = bytes.fromhex("85cc0003 00000007 56474150 01020300")
+    assert rtcp.Application(7, "VGAP", b"\1\2\3", 5).pack() == written
+    assert rtcp.parse(written) == [rtcp.Application(7, "VGAP", b"\1\2\3\0", 5)]
+    with pytest.raises(ProtocolError, match="APP"):
+        rtcp.parse(bytes.fromhex("80cc0001 00000007"))
 
 
 @pytest.mark.parametrize(

@@ -159,3 +159,18 @@ def test_a_nonce_that_the_server_did_not_make_is_not_accepted() -> None:
     client = ClientAuthenticator("u", "p")
     client.learn([f'Digest realm="vms", nonce="{hashlib.sha256().hexdigest()}"'])
     assert server.check("PLAY", client.authorization("PLAY", "*")) is Verdict.STALE
+
+
+@pytest.mark.parametrize("scheme", list(Scheme))
+def test_with_a_token_any_user_name_will_do_and_no_other_password(scheme: Scheme) -> None:
+    server = ServerAuthenticator(None, "to:ken", schemes=(scheme,))
+    for username, password, verdict in (
+        ("anybody", "to:ken", Verdict.ACCEPTED),
+        ("", "to:ken", Verdict.ACCEPTED),
+        ("anybody", "token", Verdict.REFUSED),
+        ("to:ken", "", Verdict.REFUSED),
+    ):
+        client = ClientAuthenticator(username, password)
+        client.learn(server.challenges())
+        answer = client.authorization("DESCRIBE", "rtsp://a/camera")
+        assert server.check("DESCRIBE", answer) is verdict

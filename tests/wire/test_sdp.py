@@ -110,3 +110,15 @@ def test_format_parameters_are_those_of_their_payload_type() -> None:
     assert media.fmtp(96) == {"a": "1", "b": "", "c": "d=e"}
     assert media.fmtp(97) == {"a": "2"}
     assert media.fmtp(9) == {}
+
+
+def test_header_extensions_are_found_by_their_names() -> None:
+    media = MediaDescription("video", 0, "RTP/AVP", ["96"])
+    media.add("extmap", "1 http://example.org/time")
+    media.add("extmap", "2/sendonly urn:example:unit with attributes")
+    media.add("extmap", "x urn:example:other")
+    media.add("extmap", "")
+    assert media.header_extension("http://example.org/time") == 1
+    assert media.header_extension("urn:example:unit") == 2
+    assert media.header_extension("urn:example:other") is None
+    assert media.header_extension("urn:example") is None

@@ -25,11 +25,12 @@ class AuthenticationFailed(ProtocolError):
 
 
 class RequestRefused(ProtocolError):
-    """The peer answered a request with an error status (RFC 2326 §7.1.1)."""
+    """The peer answered a request with an error status (RFC 2326 §7.1.1), `reason` being its own words."""
 
-    def __init__(self, message: str, status: int) -> None:
+    def __init__(self, message: str, status: int, reason: str = "") -> None:
         super().__init__(message)
         self.status = status
+        self.reason = reason
 
 
 class UnsupportedMedia(ProtocolError):

@@ -1,6 +1,6 @@
 """RTCP packets: reports, descriptions, farewells and feedback.
 
-RFC 3550 §6 (SR, RR, SDES, BYE), RFC 3611 §4.4–4.5 (XR receiver reference time, DLRR), RFC 4585 §6
+RFC 3550 §6 (SR, RR, SDES, BYE, APP), RFC 3611 §4.4–4.5 (XR receiver reference time, DLRR), RFC 4585 §6
 (generic NACK, picture loss indication), RFC 5104 §4.3.1 (full intra request).
 
 Belongs here: bytes ↔ values, NTP time. Does not: when to send what (vms.wire.rtsp, vms.wire.webrtc).
@@ -103,6 +103,24 @@ class Bye(NamedTuple):
         return _packet(BYE, len(self.ssrcs), b"".join(map(_WORD.pack, self.ssrcs)))
 
 
+class Application(NamedTuple):
+    """APP: what one application says to another (RFC 3550 §6.7).
+
+    name: four ASCII letters. subtype: 0…31. data: of a multiple of 4 bytes; `pack` fills up with zeros.
+    """
+
+    ssrc: int
+    name: str
+    data: bytes
+    subtype: int = 0
+
+    def pack(self) -> bytes:
+        name = self.name.encode("ascii").ljust(4)[:4]
+        return _packet(
+            APP, self.subtype, _WORD.pack(self.ssrc) + name + self.data + bytes(-len(self.data) % 4)
+        )
+
+
 class ReceiverReferenceTime(NamedTuple):
     """XR block 4: a receiver's clock, to be answered with DLRR (RFC 3611 §4.4)."""
 
@@ -172,6 +190,7 @@ Packet = (
     | ReceiverReport
     | SourceDescription
     | Bye
+    | Application
     | ReceiverReferenceTime
     | DelaySinceLastReference
     | Nack
@@ -250,6 +269,10 @@ def _parse_one(kind: int, count: int, body: bytes) -> Sequence[Packet]:
     if kind == BYE:
         _need(body, 4 * count, "BYE")
         return (Bye(tuple(ssrc for (ssrc,) in _WORD.iter_unpack(body[: 4 * count]))),)
+    if kind == APP:
+        _need(body, 8, "APP")
+        (ssrc,) = _WORD.unpack_from(body)
+        return (Application(ssrc, body[4:8].decode("latin-1"), body[8:], count),)
     if kind == RTPFB and count == 1:
         return (_parse_nack(body),)
     if kind == PSFB and count in (1, 4):

@@ -102,6 +102,15 @@ class MediaDescription(_WithAttributes):
                     parameters[name.strip().lower()] = text.strip()
         return parameters
 
+    def header_extension(self, uri: str) -> int | None:
+        """The local identifier that an RTP header extension was given (RFC 8285 §5); None when it was not."""
+        for value in self.values("extmap"):
+            words = value.split()
+            number = words[0].partition("/")[0] if words else ""
+            if len(words) > 1 and words[1] == uri and _is_number(number):
+                return int(number)
+        return None
+
     def _lines(self) -> Iterable[str]:
         yield f"m={self.kind} {self.port} {self.protocol} {' '.join(self.formats)}"
         if self.connection is not None:

@@ -22,13 +22,17 @@ def make_depayloader(
     clock_rate: int,
     parameter_sets: Sequence[bytes] = (),
     format_parameters: Mapping[str, str] | None = None,
+    trust_markers: bool = False,
 ) -> Depayloader:
-    """The depayloader of a line as its session description describes it. Raises UnsupportedMedia."""
+    """The depayloader of a line as its session description describes it. Raises UnsupportedMedia.
+
+    trust_markers: the sender of pictures is known to set them right (see vms.wire.depayload.picture).
+    """
     match codec:
         case Codec.H264:
-            return H264Depayloader(receiver, timeline, parameter_sets)
+            return H264Depayloader(receiver, timeline, parameter_sets, trust_markers=trust_markers)
         case Codec.H265:
-            return H265Depayloader(receiver, timeline, parameter_sets)
+            return H265Depayloader(receiver, timeline, parameter_sets, trust_markers=trust_markers)
         case Codec.AAC:
             aac = AacFormat.parse(format_parameters or {}, clock_rate)
             return AacDepayloader(receiver, timeline, aac)

@@ -26,7 +26,7 @@ class H265Depayloader(PictureDepayloader):
         """See Depayloader.push."""
         if timestamp != self._timestamp:
             self._turn(buffer, start, end, timestamp, arrival_ns)
-        nal_type = buffer[start] >> 1 & 0x3F if end - start > 2 else -1
+        nal_type = buffer[start] >> 1 & 0x3F if end - start >= 2 else -1
         if nal_type == FRAGMENTATION and end - start > 3:
             header = buffer[start + 2]
             if header & 0xC0 or self._fragment < 0:
@@ -54,7 +54,7 @@ class H265Depayloader(PictureDepayloader):
             if start + size > end:
                 self._break()
                 break
-            if size > 2:
+            if size >= 2:  # the end of a sequence is a header alone (H.265 §7.3.1.1)
                 self._nal(buffer, start, start + size)
             start += size
         if start < end:
@@ -99,9 +99,11 @@ class H265Depayloader(PictureDepayloader):
 
 def _first_nal(buffer: Buffer, start: int, end: int) -> tuple[int, int]:
     """Type and first payload byte of the NAL unit that a payload begins with; -1 when there is none."""
-    if end - start < 3:
+    if end - start < 2:
         return -1, 0
     nal_type = buffer[start] >> 1 & 0x3F
+    if end - start == 2:
+        return nal_type, 0
     if nal_type == AGGREGATION and end - start > 6:
         return buffer[start + 4] >> 1 & 0x3F, buffer[start + 6]
     if nal_type == FRAGMENTATION and end - start > 3:

@@ -7,6 +7,8 @@ marker on its last packet. Cameras get the marker wrong: never, on every slice, 
 - a marker ends it at once, which saves a frame of delay, but only after the markers of `TRUST_AFTER`
   pictures in a row proved right, and only when the unit holds a slice. One slice of the same timestamp behind a
   marker, and markers are not believed again in this session;
+- where the sender is known to set markers right (`trust_markers`), one ends a picture from the first on,
+  whatever the picture holds, and what follows it begins the next, whatever it looks like;
 - NAL units before the first slice of a picture (parameter sets, SEI, delimiters) that bear another
   timestamp than it, or follow the last slice of the picture before, go with the picture they precede.
 
@@ -38,13 +40,14 @@ _LENGTH = Struct(">I")
 class PictureDepayloader(ABC):
     """The part of an H.264 or H.265 depayloader that does not depend on the packets' structure.
 
-    parameter_sets: those that the session description gave. A subclass implements `push` and what is
+    parameter_sets: those that the session description gave. trust_markers: see above. A subclass implements `push` and what is
     abstract here, and calls `_turn` first for every packet whose timestamp is not `_timestamp`.
     """
 
     __slots__ = (
         "_arrival_ns",
         "_broken",
+        "_certain",
         "_check_start",
         "_closed_by_marker",
         "_cost",
@@ -69,7 +72,12 @@ class PictureDepayloader(ABC):
     )
 
     def __init__(
-        self, receiver: UnitReceiver, timeline: Timeline, parameter_sets: Iterable[bytes] = ()
+        self,
+        receiver: UnitReceiver,
+        timeline: Timeline,
+        parameter_sets: Iterable[bytes] = (),
+        *,
+        trust_markers: bool = False,
     ) -> None:
         self.units = 0
         self.units_broken = 0
@@ -94,6 +102,7 @@ class PictureDepayloader(ABC):
         self._marked = False
         self._closed_by_marker = False
         self._trust = 0
+        self._certain = trust_markers
 
     @property
     def parameter_sets(self) -> tuple[bytes, ...]:
@@ -197,7 +206,7 @@ class PictureDepayloader(ABC):
         self._timestamp = timestamp
         if self._check_start:
             self._check_start = False
-            if not self._pieces and not self._begins_picture(buffer, start, end):
+            if not self._certain and not self._pieces and not self._begins_picture(buffer, start, end):
                 self._break()
 
     def _continue_behind_marker(self, buffer: Buffer, start: int, end: int) -> None:
@@ -215,6 +224,11 @@ class PictureDepayloader(ABC):
             return
         if self._fragment >= 0:
             self._end_fragment()
+        if self._certain:
+            self._slices_end = len(self._pieces)
+            self._close()
+            self._timestamp = self._last_timestamp = _NONE
+            return
         if self._trust >= TRUST_AFTER and (self._slices_end or self._broken):
             self._slices_end = len(self._pieces)
             self._close()

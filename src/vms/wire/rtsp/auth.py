@@ -115,14 +115,14 @@ class Verdict(Enum):
 
 
 class ServerAuthenticator:
-    """Challenges clients and checks their answers for one user.
+    """Challenges clients and checks their answers for one user; with `username` None any name will do.
 
     Nonces are made by HMAC over their time, so that none has to be kept; `nonce_lifetime_s` bounds them.
     """
 
     def __init__(
         self,
-        username: str,
+        username: str | None,
         password: str,
         *,
         realm: str = "vms",
@@ -170,7 +170,8 @@ class ServerAuthenticator:
             given = b64decode(encoded, validate=True)
         except ValueError:
             return Verdict.REFUSED
-        right = hmac.compare_digest(given, f"{self._username}:{self._password}".encode())
+        username, _, password = given.partition(b":")
+        right = hmac.compare_digest(password, self._password.encode()) & self._is_user(username)
         return Verdict.ACCEPTED if right else Verdict.REFUSED
 
     def _check_digest(self, method: str, fields: dict[str, str]) -> Verdict:
@@ -179,17 +180,21 @@ class ServerAuthenticator:
         if algorithm not in _HASHES or scheme not in self._schemes:
             return Verdict.REFUSED
         nonce, uri = fields.get("nonce", ""), fields.get("uri", "")
-        secret = _hash(algorithm, f"{self._username}:{self._realm}:{self._password}")
+        username = fields.get("username", "")
+        secret = _hash(algorithm, f"{username}:{self._realm}:{self._password}")
         counted = (fields.get("nc", ""), fields.get("cnonce", "")) if "qop" in fields else None
         expected = _response(algorithm, secret, nonce, f"{method}:{uri}", counted)
         right = hmac.compare_digest(expected.encode(), fields.get("response", "").lower().encode())
-        right &= hmac.compare_digest(fields.get("username", "").encode(), self._username.encode())
+        right &= self._is_user(username.encode())
         if not right:
             return Verdict.REFUSED
         age_s = self._nonce_age_s(nonce)
         if age_s is None or age_s > self._lifetime_s:
             return Verdict.STALE
         return Verdict.ACCEPTED
+
+    def _is_user(self, username: bytes) -> bool:
+        return self._username is None or hmac.compare_digest(username, self._username.encode())
 
     def _nonce(self) -> str:
         made = int(self._monotonic_s() * 1000).to_bytes(8)

@@ -20,6 +20,7 @@ import socket
 from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Self
 
 from vms.common.camera import Transport
@@ -32,12 +33,12 @@ from vms.wire.errors import PeerTimeout, ProtocolError, RequestRefused, Unsuppor
 from vms.wire.rtsp.media_line import MediaLine, base_url, control_url, media_lines
 from vms.wire.rtsp.message import Headers, Response
 from vms.wire.rtsp.session_requests import Requester
-from vms.wire.rtsp.stream import MediaReceiver, RtpStream
+from vms.wire.rtsp.stream import MediaReceiver, RtpStream, SideReceiver
 from vms.wire.rtsp.transport import TransportSpec, parse_rtp_info, parse_session
 from vms.wire.rtsp.udp import UdpPair
 from vms.wire.sdp import SessionDescription
 
-__all__ = ["MediaLine", "MediaReceiver", "RtspSession", "SessionCounters"]
+__all__ = ["MediaLine", "MediaReceiver", "RtspSession", "SessionCounters", "SideReceiver"]
 
 REPORT_INTERVAL_S = 5.0  # RFC 3550 §6.2
 TEARDOWN_TIMEOUT_S = 1.0
@@ -101,14 +102,21 @@ class RtspSession:
 
     @classmethod
     async def open(
-        cls, source: SourceUrl, *, transport: Transport, clock: Clock, timeout_s: float = 10.0
+        cls,
+        source: SourceUrl,
+        *,
+        transport: Transport,
+        clock: Clock,
+        timeout_s: float = 10.0,
+        unix_path: Path | None = None,
     ) -> Self:
         """Connect, authenticate and learn what the server offers, all within `timeout_s`.
 
+        unix_path: the socket to connect to in place of the URL's host and port; media comes interleaved.
         Later requests wait for `timeout_s` each. Raises PeerUnreachable, PeerGone, PeerTimeout,
         AuthenticationFailed, RequestRefused, UnsupportedMedia, ProtocolError.
         """
-        requester = Requester(source, clock, timeout_s)
+        requester = Requester(source, clock, timeout_s, unix_path)
         session = cls(requester, transport, clock)
         try:
             async with asyncio.timeout(timeout_s):
@@ -123,9 +131,19 @@ class RtspSession:
         session._watch_connection()
         return session
 
-    async def setup(self, line: MediaLine, receiver: MediaReceiver) -> None:
-        """Ask for a line; its media goes to `receiver`. Raises as `open` does."""
-        stream = RtpStream(line, receiver)
+    async def setup(
+        self,
+        line: MediaLine,
+        receiver: MediaReceiver,
+        *,
+        side: SideReceiver | None = None,
+        trust_markers: bool = False,
+    ) -> None:
+        """Ask for a line; its media goes to `receiver`, what travels beside it to `side`. Raises as `open` does.
+
+        trust_markers: the server is known to mark the last packet of every picture and no other.
+        """
+        stream = RtpStream(line, receiver, side, trust_markers=trust_markers)
         if self._transport is Transport.UDP:
             await self._setup_udp(stream)
         else:
@@ -144,6 +162,10 @@ class RtspSession:
         error = await asyncio.shield(self._ended)
         if error is not None:
             raise error
+
+    def leave(self) -> None:
+        """Have `wait` return; `close` follows."""
+        self._end(None)
 
     async def close(self) -> None:
         """End the session: TEARDOWN within a second if it can be, and every socket closed."""

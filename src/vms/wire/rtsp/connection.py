@@ -6,8 +6,10 @@ and how to authenticate them (client), framing (interleaved).
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import cast
 
+from vms.common import unix_socket
 from vms.common.clock import Clock
 from vms.common.errors import VmsError
 from vms.wire.errors import PeerGone, PeerTimeout, PeerUnreachable, ProtocolError
@@ -45,6 +47,18 @@ class RtspConnection(InterleavedReader):
         except OSError as error:
             reason = error.strerror or str(error)
             raise PeerUnreachable(f"cannot connect to {host}:{port}: {reason}") from error
+        return connection
+
+    @classmethod
+    async def connect_unix(cls, path: Path, clock: Clock) -> "RtspConnection":
+        """Connect to a Unix socket; `peer` is then its file's name. Raises PeerUnreachable."""
+        loop = asyncio.get_running_loop()
+        try:
+            sock = unix_socket.connect(path)
+            _, connection = await loop.create_unix_connection(lambda: cls(clock, path.name), sock=sock)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise PeerUnreachable(f"cannot connect to {path.name}: {reason}") from error
         return connection
 
     @property

@@ -36,6 +36,7 @@ class MediaLine:
     index: position among the description's media sections. codec: None when we cannot receive it;
     `unsupported` then says why. encoding_name: as in a=rtpmap. control: the URL for SETUP.
     parameter_sets: as Track has them. format_parameters: a=fmtp, names in lower case.
+    description: the media section itself, for attributes that only some receivers know.
     """
 
     index: int
@@ -49,6 +50,7 @@ class MediaLine:
     parameter_sets: tuple[bytes, ...] = ()
     format_parameters: Mapping[str, str] = field(default_factory=dict)
     unsupported: str = ""
+    description: MediaDescription | None = field(default=None, repr=False, compare=False)
 
 
 def media_lines(session: SessionDescription, base_url: str) -> tuple[MediaLine, ...]:
@@ -99,7 +101,9 @@ def _media_line(index: int, kind: MediaKind, media: MediaDescription, base: str)
     control = control_url(media.attribute("control"), base)
     if rtpmap is None:
         reason = f"{kind} line {index} does not say how it is encoded"
-        return MediaLine(index, kind, None, "", payload_type, 90_000, 1, control, unsupported=reason)
+        return MediaLine(
+            index, kind, None, "", payload_type, 90_000, 1, control, unsupported=reason, description=media
+        )
     codec = _CODECS.get(rtpmap.encoding_name.upper())
     parameters = media.fmtp(payload_type)
     sets: tuple[bytes, ...] = ()
@@ -123,6 +127,7 @@ def _media_line(index: int, kind: MediaKind, media: MediaDescription, base: str)
         sets,
         parameters,
         reason,
+        media,
     )
 
 

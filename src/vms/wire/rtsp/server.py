@@ -9,16 +9,19 @@ sessions and transports (server_session, server_ports), fan-out (server_stream).
 """
 
 import asyncio
+import socket
 from collections.abc import Mapping
 
 from vms.common.clock import Clock, SystemClock
 from vms.common.errors import Unavailable
 from vms.telemetry.logs import get_logger
-from vms.wire.rtsp.server_connection import Connection, ServerOptions
+from vms.wire.rtsp.server_connection import Connection
 from vms.wire.rtsp.server_ports import DatagramPorts
+from vms.wire.rtsp.server_receiver import SendCounters
+from vms.wire.rtsp.server_source import FixedStreams, ServerOptions, StreamSource
 from vms.wire.rtsp.server_stream import Stream
 
-__all__ = ["CannotListen", "RtspServer", "ServerOptions", "Stream"]
+__all__ = ["CannotListen", "RtspServer", "ServerOptions", "Stream", "StreamSource"]
 
 log = get_logger(__name__)
 
@@ -34,16 +37,21 @@ class CannotListen(Unavailable):
 class RtspServer:
     """Serves `streams`, a stream a path (``/camera-1``), until stopped; it can be started again.
 
+    sock: a listening socket, TCP or Unix, to accept from in place of host and port; other processes may
+        accept from it too. `stop` closes it, and there is no second start.
     port: the one that is listened on, also when any free one was asked for; it stays the same over
-    `stop` and `start`.
+        `stop` and `start`. 0 on a Unix socket.
+    sent: counters over all clients. connections_refused: those beyond the limit.
+    credentials_refused: requests with wrong credentials. crashes: requests that ended in an internal error.
     """
 
     def __init__(
         self,
-        streams: Mapping[str, Stream],
+        streams: Mapping[str, Stream] | StreamSource,
         *,
         host: str = "127.0.0.1",
         port: int = 0,
+        sock: socket.socket | None = None,
         options: ServerOptions | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -52,8 +60,12 @@ class RtspServer:
         self.options = options or ServerOptions()
         self.clock = clock or SystemClock()
         self.ports = DatagramPorts()
+        self.sent = SendCounters()
+        self.source: StreamSource = FixedStreams(streams) if isinstance(streams, Mapping) else streams
         self.connections_refused = 0
-        self._streams = streams
+        self.credentials_refused = 0
+        self.crashes = 0
+        self._sock = sock
         self._connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
         self._accepting = False
@@ -65,16 +77,14 @@ class RtspServer:
 
     async def start(self) -> None:
         """Listen. Raises CannotListen."""
-        loop = asyncio.get_running_loop()
         self._accepting = True
         try:
-            self._server = await loop.create_server(
-                lambda: Connection(self), self.host, self.port, backlog=_BACKLOG, reuse_address=True
-            )
+            self._server = await self._listen()
         except OSError as error:
             raise CannotListen(f"cannot listen on {self.host}:{self.port}: {error.strerror}") from error
-        self.port = self._server.sockets[0].getsockname()[1]
-        self._housekeeping = loop.call_later(_HOUSEKEEPING_S, self._keep_house)
+        if self._sock is None or self._sock.family != socket.AF_UNIX:
+            self.port = self._server.sockets[0].getsockname()[1]
+        self._housekeeping = asyncio.get_running_loop().call_later(_HOUSEKEEPING_S, self._keep_house)
 
     async def stop(self, *, farewell: bool = True) -> None:
         """Listen no more and close every connection: with RTCP BYE, or broken off as by a power cut."""
@@ -101,9 +111,6 @@ class RtspServer:
 
     # what connections ask for
 
-    def find(self, path: str) -> Stream | None:
-        return self._streams.get(path)
-
     def opened(self, connection: Connection) -> bool:
         if len(self._connections) >= self.options.max_connections or not self._accepting:
             self.connections_refused += 1
@@ -114,11 +121,26 @@ class RtspServer:
     def closed(self, connection: Connection) -> None:
         self._connections.discard(connection)
 
+    async def _listen(self) -> asyncio.Server:
+        loop = asyncio.get_running_loop()
+        if self._sock is None:
+            return await loop.create_server(
+                self._connection, self.host, self.port, backlog=_BACKLOG, reuse_address=True
+            )
+        if self._sock.family == socket.AF_UNIX:
+            return await loop.create_unix_server(self._connection, sock=self._sock)
+        return await loop.create_server(self._connection, sock=self._sock)
+
+    def _connection(self) -> Connection:
+        return Connection(self)
+
     def _keep_house(self) -> None:
-        for stream in self._streams.values():
+        for stream in self.source.streams():
             stream.report_when_due()
         for connection in list(self._connections):
-            if connection.silent_for_s() > self.options.session_timeout_s:
-                log.info("rtsp_client_timed_out", silent_s=round(connection.silent_for_s(), 1))
+            reason = connection.overdue()
+            if reason is not None:
+                log.info("rtsp_client_timed_out", reason=reason)
                 connection.close()
+        self.source.tidy()
         self._housekeeping = asyncio.get_running_loop().call_later(_HOUSEKEEPING_S, self._keep_house)

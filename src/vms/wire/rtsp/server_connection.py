@@ -5,19 +5,22 @@ Does not: listening (server), sending media (server_stream), transports (server_
 """
 
 import asyncio
+import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol, cast
 from urllib.parse import urlsplit
 
 from vms.common.clock import Clock
+from vms.common.errors import NotFound, Unavailable
 from vms.telemetry.logs import get_logger
 from vms.wire.errors import PeerGone, ProtocolError
 from vms.wire.rtsp import server_description
-from vms.wire.rtsp.auth import ServerAuthenticator, Verdict
+from vms.wire.rtsp.auth import Verdict
 from vms.wire.rtsp.message import Headers, Request, Response, take_message
 from vms.wire.rtsp.server_ports import DatagramPorts
+from vms.wire.rtsp.server_receiver import SendCounters
 from vms.wire.rtsp.server_session import Link, Session, TransportRefused
+from vms.wire.rtsp.server_source import ServerOptions, StreamSource
 from vms.wire.rtsp.server_stream import Stream
 from vms.wire.rtsp.transport import RtpInfo
 
@@ -26,23 +29,9 @@ log = get_logger(__name__)
 _DOLLAR = 0x24
 _FRAME_HEADER_BYTES = 4
 _MAX_REFUSALS = 5
+_MAX_WAITING_BYTES = 64 << 10  # behind a request whose answer takes time
+_MAX_REASON = 200
 _METHODS = "OPTIONS, DESCRIBE, SETUP, PLAY, PAUSE, GET_PARAMETER, SET_PARAMETER, TEARDOWN"
-
-
-@dataclass(frozen=True, slots=True)
-class ServerOptions:
-    """How the server behaves to its clients.
-
-    authenticator: who may watch; None lets everyone. session_timeout_s: a client that neither asks nor
-    reports for so long is dropped. limit_bytes: what may wait for one TCP client (see server_stream).
-    leave_out: asked before each RTP datagram, whether to lose it on purpose.
-    """
-
-    authenticator: ServerAuthenticator | None = None
-    session_timeout_s: float = 60.0
-    max_connections: int = 1024
-    limit_bytes: int = 1 << 20
-    leave_out: Callable[[], bool] | None = None
 
 
 class Context(Protocol):
@@ -51,8 +40,10 @@ class Context(Protocol):
     options: ServerOptions
     clock: Clock
     ports: DatagramPorts
-
-    def find(self, path: str) -> Stream | None: ...
+    sent: SendCounters
+    source: StreamSource
+    credentials_refused: int
+    crashes: int
 
     def opened(self, connection: "Connection") -> bool: ...
 
@@ -69,16 +60,22 @@ class Connection(asyncio.Protocol):
         self._received = bytearray()
         self._session: Session | None = None
         self._refusals = 0
+        self._opening: asyncio.Task[None] | None = None  # the answer to a request that takes time
+        self._paused = False
+        self._admitted = context.options.authenticator is None
+        self._connected_ns = context.clock.monotonic_ns()
         self._last_heard_ns = context.clock.monotonic_ns()
         self._handlers: dict[str, Callable[[Request], Response | None]] = {
             "OPTIONS": self._on_options,
-            "DESCRIBE": self._on_describe,
-            "SETUP": self._on_setup,
             "PLAY": self._on_play,
             "PAUSE": self._on_pause,
             "GET_PARAMETER": self._on_parameter,
             "SET_PARAMETER": self._on_parameter,
             "TEARDOWN": self._on_teardown,
+        }
+        self._stream_handlers: dict[str, Callable[[Request, Stream], Response]] = {
+            "DESCRIBE": self._on_describe,
+            "SETUP": self._on_setup,
         }
 
     # asyncio.Protocol
@@ -87,14 +84,27 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
         if not self._context.opened(self):
             self._transport.abort()
+        elif self._options.send_buffer_bytes is not None:
+            raw = self._transport.get_extra_info("socket")
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._options.send_buffer_bytes)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._opening is not None:
+            self._opening.cancel()
         self._end_session()
         self._context.closed(self)
 
     def data_received(self, data: bytes) -> None:
         self._last_heard_ns = self._context.clock.monotonic_ns()
         self._received += data
+        if self._opening is None:
+            self._proceed()
+        elif len(self._received) > _MAX_WAITING_BYTES and not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def _proceed(self) -> None:
+        """Deal with what was received, up to a request whose answer takes time."""
         try:
             position = self._take_all()
         except ProtocolError as error:
@@ -108,9 +118,15 @@ class Connection(asyncio.Protocol):
 
     # the server
 
-    def silent_for_s(self) -> float:
-        """Seconds since the client last showed that it is there."""
-        return (self._context.clock.monotonic_ns() - self._last_heard_ns) / 1e9
+    def overdue(self) -> str | None:
+        """Why the connection should be closed now, in words; None when it should not."""
+        now_ns = self._context.clock.monotonic_ns()
+        if (now_ns - self._last_heard_ns) / 1e9 > self._options.session_timeout_s:
+            return "silent"
+        limit_s = self._options.login_timeout_s
+        if not self._admitted and limit_s is not None and (now_ns - self._connected_ns) / 1e9 > limit_s:
+            return "no credentials"
+        return None
 
     def close(self) -> None:
         """End the session with a farewell and close when what was written has gone.
@@ -134,7 +150,7 @@ class Connection(asyncio.Protocol):
         """Deal with every whole message and frame received; the offset of what is left."""
         position = 0
         received = self._received
-        while position < len(received) and not self._transport.is_closing():
+        while position < len(received) and self._opening is None and not self._transport.is_closing():
             if received[position] == _DOLLAR:
                 if len(received) - position < _FRAME_HEADER_BYTES:
                     break
@@ -170,25 +186,62 @@ class Connection(asyncio.Protocol):
 
     def _respond(self, request: Request) -> Response | None:
         """The answer to a request; None when it was written already."""
-        handler = self._handlers.get(request.method)
+        method = request.method
         if request.cseq is None:
             return Response(400)
-        if handler is None:
+        if method not in self._handlers and method not in self._stream_handlers:
             return Response(501, headers=Headers([("Public", _METHODS)]))
         if "Require" in request.headers:
             unsupported = Headers([("Unsupported", request.headers["Require"])])
             return Response(551, "Option not supported", unsupported)
-        if request.method != "OPTIONS":
+        if method != "OPTIONS":
             refusal = self._check_credentials(request)
             if refusal is not None:
                 return refusal
+        if method in self._handlers:
+            return self._handlers[method](request)
+        path, _ = _path_and_line(request.uri)
+        stream = self._context.source.find(path)
+        if stream is not None:
+            return self._respond_with(request, stream)
+        self._opening = asyncio.create_task(self._open(request, path))
+        return None
+
+    def _respond_with(self, request: Request, stream: Stream) -> Response:
+        """The answer to a request that is about a stream."""
         try:
-            return handler(request)
+            return self._stream_handlers[request.method](request, stream)
         except TransportRefused:
             return Response(461)
         except PeerGone as error:
             log.warning("rtsp_server_has_no_ports", problem=str(error))
             return Response(503)
+
+    async def _open(self, request: Request, path: str) -> None:
+        """Answer a request about a stream that is not at hand; then those that came meanwhile."""
+        try:
+            async with asyncio.timeout(self._options.open_timeout_s):
+                stream = await self._context.source.open(path)
+            response = self._respond_with(request, stream)
+        except NotFound:
+            response = Response(404)
+        except Unavailable as error:
+            response = Response(503, _as_reason(str(error)))
+        except TimeoutError:
+            response = Response(503, "the stream could not be opened in time")
+        except Exception as error:
+            self._context.crashes += 1
+            log.exception("rtsp_request_failed", method=request.method, exc_info=error)
+            response = Response(500)
+        self._opening = None
+        if self._transport.is_closing():
+            return
+        self._last_heard_ns = self._context.clock.monotonic_ns()
+        self._write(request, response)
+        if self._paused:
+            self._paused = False
+            self._transport.resume_reading()
+        self._proceed()
 
     def _check_credentials(self, request: Request) -> Response | None:
         authenticator = self._options.authenticator
@@ -197,31 +250,30 @@ class Connection(asyncio.Protocol):
         authorization = request.headers.get("Authorization")
         verdict = authenticator.check(request.method, authorization)
         if verdict is Verdict.ACCEPTED:
+            self._admitted = True
             return None
         stale = verdict is Verdict.STALE
         if authorization is not None and not stale:
             self._refusals += 1
+            self._context.credentials_refused += 1
         challenges = authenticator.challenges(stale=stale)
         return Response(401, headers=Headers(("WWW-Authenticate", value) for value in challenges))
 
     def _on_options(self, request: Request) -> Response:
         return Response(200, headers=Headers([("Public", _METHODS)]))
 
-    def _on_describe(self, request: Request) -> Response:
-        stream, _ = self._find(request.uri)
-        if stream is None:
-            return Response(404)
+    def _on_describe(self, request: Request, stream: Stream) -> Response:
         accept = request.headers.get("Accept") or "*/*"
         if "application/sdp" not in accept and "*" not in accept:
             return Response(406)
         headers = Headers(
             [("Content-Type", "application/sdp"), ("Content-Base", request.uri.rstrip("/") + "/")]
         )
-        return Response(200, headers=headers, body=server_description.describe(stream.lines).encode())
+        return Response(200, headers=headers, body=stream.describe().encode())
 
-    def _on_setup(self, request: Request) -> Response:
-        stream, line = self._find(request.uri)
-        if stream is None:
+    def _on_setup(self, request: Request, stream: Stream) -> Response:
+        _, line = _path_and_line(request.uri)
+        if line is not None and line >= len(stream.lines):
             return Response(404)
         if line is None and len(stream.lines) == 1:
             line = 0
@@ -276,31 +328,26 @@ class Connection(asyncio.Protocol):
 
     # parts
 
-    def _find(self, uri: str) -> tuple[Stream | None, int | None]:
-        """The stream that a URI leads to, and the line when it names one."""
-        path, _, last = _path(uri).rpartition("/")
-        stream = self._context.find(path)
-        if stream is not None:
-            for line in range(len(stream.lines)):
-                if last == server_description.control(line):
-                    return stream, line
-        return self._context.find(f"{path}/{last}"), None
-
     def _link(self) -> Link:
         local, peer = (self._transport.get_extra_info(name) for name in ("sockname", "peername"))
+        over_ip = isinstance(peer, tuple)
         return Link(
             transport=self._transport,
-            local_address=local[0],
-            peer_address=peer[0],
+            local_address=local[0] if over_ip else "",
+            peer_address=peer[0] if over_ip else "",
             ports=self._context.ports,
             limit_bytes=self._options.limit_bytes,
             leave_out=self._options.leave_out,
             heard=self._heard,
+            ended=self.close,
+            counters=self._context.sent,
         )
 
     def _peer(self) -> str:
         peer = self._transport.get_extra_info("peername")
-        return str(peer[0]) if peer else "gone"
+        if isinstance(peer, tuple):
+            return str(peer[0])
+        return "gone" if peer is None else "unix"
 
     def _heard(self) -> None:
         self._last_heard_ns = self._context.clock.monotonic_ns()
@@ -325,6 +372,19 @@ def _path(uri: str) -> str:
         return ""
 
 
+def _path_and_line(uri: str) -> tuple[str, int | None]:
+    """The path of a stream, and the line when the URI names one."""
+    path = _path(uri)
+    head, _, last = path.rpartition("/")
+    line = server_description.line_of(last)
+    return (path, None) if line is None else (head, line)
+
+
 def _without_control(uri: str) -> str:
     head, _, last = uri.rstrip("/").rpartition("/")
-    return head if last.startswith("trackID=") else uri.rstrip("/")
+    return uri.rstrip("/") if server_description.line_of(last) is None else head
+
+
+def _as_reason(text: str) -> str:
+    """Text for a status line, which is one line."""
+    return " ".join(text.split())[:_MAX_REASON]

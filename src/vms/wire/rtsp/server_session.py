@@ -6,13 +6,14 @@ Does not: RTSP messages (server_connection), fan-out (server_stream).
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from vms.wire.errors import ProtocolError
-from vms.wire.rtsp.server_feed import StartPoint
+from vms.wire.rtsp.server_feed import RtpRun, StartPoint
 from vms.wire.rtsp.server_ports import DatagramPorts
-from vms.wire.rtsp.server_stream import Address, DatagramReceiver, InterleavedReceiver, Stream
+from vms.wire.rtsp.server_receiver import Address, DatagramReceiver, InterleavedReceiver, SendCounters
+from vms.wire.rtsp.server_stream import Stream
 from vms.wire.rtsp.transport import TransportSpec
 
 
@@ -24,7 +25,9 @@ class TransportRefused(ProtocolError):
 class Link:
     """What a session needs of the connection that it lives on.
 
+    local_address, peer_address: IP addresses; empty on a Unix socket, where there is no UDP.
     leave_out: loses RTP datagrams on purpose, or None. heard: called when the client shows itself by UDP.
+    ended: called when the stream is over. counters: what is sent counts there.
     """
 
     transport: asyncio.Transport
@@ -34,6 +37,8 @@ class Link:
     limit_bytes: int
     leave_out: Callable[[], bool] | None
     heard: Callable[[], None]
+    ended: Callable[[], None]
+    counters: SendCounters
 
 
 class Session:
@@ -50,6 +55,9 @@ class Session:
         self._channels: dict[int, int] = {}
         self._addresses: dict[int, tuple[Address, Address]] = {}
         self._receiver: InterleavedReceiver | DatagramReceiver | None = None
+        self._missed: Sequence[RtpRun] = ()
+        self._over = False
+        stream.sessions += 1
 
     @property
     def lines(self) -> list[int]:
@@ -74,13 +82,13 @@ class Session:
                 continue
             if spec.tcp and not self._addresses:
                 return self._set_up_interleaved(line, spec)
-            if not spec.tcp and spec.client_port and all(spec.client_port) and not self._channels:
+            if not spec.tcp and spec.client_port and all(spec.client_port) and self._may_use_datagrams:
                 return self._set_up_datagrams(line, spec.client_port)
         raise TransportRefused("no unicast RTP/AVP transport that this session can use is offered")
 
     def play(self) -> list[StartPoint]:
         """Join the stream and say where each line that is set up begins; `begin` follows."""
-        points = self.stream.join()
+        points, self._missed = self.stream.join(catch_up=bool(self._channels))
         return [points[line] for line in self.lines]
 
     def begin(self) -> None:
@@ -89,18 +97,32 @@ class Session:
         receiver: InterleavedReceiver | DatagramReceiver
         if self._channels:
             receiver = InterleavedReceiver(
-                self._link.transport, self._channels, lines[0], self._link.limit_bytes
+                self._link.transport,
+                self._channels,
+                lines[0],
+                limit_bytes=self._link.limit_bytes,
+                counters=self._link.counters,
+                on_end=self._link.ended,
             )
         else:
             sockets = self._link.ports.pair(self._link.local_address)
-            receiver = DatagramReceiver(sockets, self._addresses, lines[0], self._link.leave_out)
+            receiver = DatagramReceiver(
+                sockets,
+                self._addresses,
+                lines[0],
+                leave_out=self._link.leave_out,
+                counters=self._link.counters,
+                on_end=self._link.ended,
+            )
         self._receiver = receiver
-        self.stream.add(receiver)
+        missed, self._missed = self._missed, ()
+        self.stream.add(receiver, missed)
 
     def pause(self) -> None:
         """Leave the stream; the lines stay set up."""
         if self._receiver is not None:
             self.stream.remove(self._receiver)
+            self._receiver.close()
             self._receiver = None
 
     def end(self, *, farewell: bool = False) -> None:
@@ -111,6 +133,13 @@ class Session:
         self.pause()
         for line in self._addresses:
             self._forget_ports(line)
+        if not self._over:
+            self._over = True
+            self.stream.sessions -= 1
+
+    @property
+    def _may_use_datagrams(self) -> bool:
+        return not self._channels and bool(self._link.peer_address)
 
     def _forget_ports(self, line: int) -> None:
         if line in self._addresses:

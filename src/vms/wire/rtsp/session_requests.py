@@ -3,6 +3,7 @@
 Belongs here: what is the same for every request. Does not: their order (client), the connection's bytes.
 """
 
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from vms import __version__
@@ -22,21 +23,28 @@ class Requester:
     """Sends requests over one connection at a time, with the credentials of one source.
 
     url: the presentation, after redirects, without user information. `session_id` goes with every request
-    once it is set. Credentials go to the source's own host alone: a redirect must not carry them away.
+    once it is set. unix_path: where to connect, whatever host the URL names; there are no redirects then.
+    Credentials go to the source's own host alone: a redirect must not carry them away.
     """
 
-    def __init__(self, source: SourceUrl, clock: Clock, timeout_s: float) -> None:
+    def __init__(
+        self, source: SourceUrl, clock: Clock, timeout_s: float, unix_path: Path | None = None
+    ) -> None:
         self.url = source.without_userinfo()
         self.session_id: str | None = None
         self.timeout_s = timeout_s
         self.connection: RtspConnection | None = None
         self._source = source
         self._clock = clock
+        self._unix_path = unix_path
         self._authenticator: ClientAuthenticator | None = None
         self._set_credentials(source)
 
     async def connect(self) -> None:
-        """Connect to the host of `url`. Raises PeerUnreachable."""
+        """Connect to the host of `url`, or the Unix socket. Raises PeerUnreachable."""
+        if self._unix_path is not None:
+            self.connection = await RtspConnection.connect_unix(self._unix_path, self._clock)
+            return
         target = SourceUrl(self.url)
         self.connection = await RtspConnection.connect(target.host, target.port, self._clock)
 
@@ -60,7 +68,7 @@ class Requester:
         """Like `send` to the presentation's URL; redirects are followed, at most MAX_REDIRECTS."""
         for _ in range(MAX_REDIRECTS + 1):
             response = await self._send(method, self.url, headers, self.timeout_s)
-            if response.status not in _REDIRECTS:
+            if response.status not in _REDIRECTS or self._unix_path is not None:
                 if response.status >= 300:
                     raise self._refused(method, response)
                 return response
@@ -114,8 +122,9 @@ class Requester:
         return sent
 
     def _refused(self, method: str, response: Response) -> RequestRefused:
-        reason = response.reason[:80] or REASONS.get(response.status, "")
-        return RequestRefused(self._text(method, f"answers {response.status} {reason}"), response.status)
+        reason = response.reason[:200] or REASONS.get(response.status, "")
+        text = self._text(method, f"answers {response.status} {reason[:80]}")
+        return RequestRefused(text, response.status, reason)
 
     def _text(self, method: str, what: str) -> str:
         parts = urlsplit(self.url)

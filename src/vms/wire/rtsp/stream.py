@@ -28,8 +28,27 @@ class MediaReceiver(UnitReceiver, Protocol):
         """
 
 
+class SideReceiver(Protocol):
+    """Who gets what travels beside the media of one line, in order with it; called as MediaReceiver is.
+
+    Both may raise a VmsError, which ends the session.
+    """
+
+    def header_extension(self, timestamp: int, profile: int, extension: bytes) -> None:
+        """The header extension of an RTP packet (RFC 8285 for vms.wire.rtp.parse_extensions).
+
+        timestamp: the packet's, 32 bits. Its media follows at once.
+        """
+
+    def application(self, packet: rtcp.Application) -> None:
+        """An RTCP APP packet."""
+
+
 class RtpStream(Reception):
     """One media line as it is received.
+
+    side: gets header extensions and APP packets; without one they are passed over.
+    trust_markers: as make_depayloader has it.
 
     plain_flags: the first two bytes of a packet of this line without padding, extension or CSRCs, the
         marker bit set. push: the depayloader's; both for the readers' short way.
@@ -38,6 +57,7 @@ class RtpStream(Reception):
 
     __slots__ = (
         "_receiver",
+        "_side",
         "depayloader",
         "ended",
         "line",
@@ -48,7 +68,14 @@ class RtpStream(Reception):
         "reports_invalid",
     )
 
-    def __init__(self, line: MediaLine, receiver: MediaReceiver) -> None:
+    def __init__(
+        self,
+        line: MediaLine,
+        receiver: MediaReceiver,
+        side: SideReceiver | None = None,
+        *,
+        trust_markers: bool = False,
+    ) -> None:
         super().__init__(line.clock_rate)
         if line.codec is None:
             raise UnsupportedMedia(f"media line {line.index}: {line.unsupported}")
@@ -60,6 +87,7 @@ class RtpStream(Reception):
             clock_rate=line.clock_rate,
             parameter_sets=line.parameter_sets,
             format_parameters=line.format_parameters,
+            trust_markers=trust_markers,
         )
         self.push = self.depayloader.push
         self.plain_flags = 0x8080 | line.payload_type
@@ -68,6 +96,7 @@ class RtpStream(Reception):
         self.packets_of_other_type = 0
         self.reports_invalid = 0
         self._receiver = receiver
+        self._side = side
 
     @property
     def packets_not_used(self) -> int:
@@ -95,6 +124,8 @@ class RtpStream(Reception):
         if packet.payload_type != self.line.payload_type:
             self.packets_of_other_type += 1
         elif packet.payload_start < packet.payload_end:
+            if packet.extension and self._side is not None:
+                self._side.header_extension(packet.timestamp, packet.extension_profile, packet.extension)
             self.push(
                 buffer, packet.payload_start, packet.payload_end, packet.timestamp, packet.marker, arrival_ns
             )
@@ -113,3 +144,5 @@ class RtpStream(Reception):
                     self._receiver.sender_report(rtcp.ntp_to_unix_ns(packet.ntp), timestamp, arrival_ns)
             elif isinstance(packet, rtcp.Bye):
                 self.ended = True
+            elif isinstance(packet, rtcp.Application) and self._side is not None:
+                self._side.application(packet)
