@@ -17,8 +17,8 @@ from vms.storage.service import StorageService
 
 def crashed_copy(service: StorageService, to: Path) -> Path:
     """What the service's only volume holds at this moment, as a killed system leaves it."""
-    (volume,) = service._volumes
-    shutil.copytree(volume.path, to)
+    (keeper,) = service._keepers
+    shutil.copytree(keeper.volume.path, to)
     return to
 
 

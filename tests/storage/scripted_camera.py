@@ -165,13 +165,14 @@ async def until(condition: Callable[[], bool], what: str = "", timeout_s: float 
 
 
 async def written(service: StorageService) -> None:
-    """Wait until nothing is queued, every cut segment is closed, and its owner knows."""
-    for keeper in service._keepers:
-        await until(lambda writer=keeper.writer: writer.queue_bytes == 0, "the queue")
-    current = {recorder._live for recorder in service._recorders.values()}
+    """Wait until nothing is queued, every cut segment is closed and has its row, and its owner knows."""
+    recording = service._recording
+    for writer in recording.writers:
+        await until(lambda writer=writer: writer.queue_bytes == 0, "the queue")
+    current = {recorder._live for recorder in recording._recorders.values()}
 
     def quiet() -> bool:
-        live = [each for each in service._live() if each.error is None]
+        live = [each for each in recording._live() if each.error is None]
         return all(
             each.announced or not each.writer.fragments if each in current else each.finished.is_set()
             for each in live
@@ -179,3 +180,4 @@ async def written(service: StorageService) -> None:
 
     await until(quiet, "segments to close")
     await asyncio.sleep(0.005)
+    await recording.report()

@@ -123,10 +123,10 @@ def test_days_are_those_on_which_segments_start(catalog: Catalog, tmp_path: Path
 
 def test_a_gap_is_replaced_when_it_ends(catalog: Catalog) -> None:
     catalog.put_gaps([(PORCH, Gap(5, None, GapReason.CAMERA_LOST, "no answer"))])
-    assert catalog.open_gaps() == [(PORCH, Gap(5, None, GapReason.CAMERA_LOST, "no answer"))]
+    assert catalog.open_gaps(PORCH) == [Gap(5, None, GapReason.CAMERA_LOST, "no answer")]
     assert catalog.gaps(PORCH, 1000, 2000) == [Gap(5, None, GapReason.CAMERA_LOST, "no answer")]
     catalog.put_gaps([(PORCH, Gap(5, 500, GapReason.CAMERA_LOST, "no answer"))])
-    assert catalog.open_gaps() == []
+    assert catalog.open_gaps(PORCH) == []
     assert catalog.gaps(PORCH, 1000, 2000) == []
     assert catalog.gaps(PORCH, 499, 2000) == [Gap(5, 500, GapReason.CAMERA_LOST, "no answer")]
 

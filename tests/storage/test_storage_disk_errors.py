@@ -29,6 +29,8 @@ async def back_in_order(service: StorageService, clock: ManualClock) -> None:
     """Let back-offs pass, and volumes be looked at."""
     for _ in range(3):
         clock.advance(40)
+        await service._recording.look()
+        await service._recording.report()
         for keeper in service._keepers:
             await keeper.look()
 
@@ -123,14 +125,14 @@ async def test_a_segment_that_cannot_be_closed_stays_readable_and_is_closed_late
     await written(service)
     faulty.refuse(errno.ENOSPC)
     camera.disconnect()
-    await until(lambda: len(service._keepers[0].writer.unfinished) == 1, "the close to fail")
+    await until(lambda: not service._recording._live(), "the close to fail")
     (segment,) = await service.segments(PORCH, *ALL)
     assert not segment.closed
     with await service.open(segment.id) as opened:
         assert opened.read_at(opened.file.fragments[-1].offset, 8)
     faulty.heal()
     await back_in_order(service, clock)
-    await until(lambda: not service._live(), "the repair")
+    await service._recording.report()
     (segment,) = await service.segments(PORCH, *ALL)
     assert segment.closed
 
@@ -144,7 +146,7 @@ async def test_a_disk_that_is_too_slow_is_an_overrun_and_memory_stays_bounded(
     camera.play(2)
     await written(service)
     faulty.stall()
-    writer = service._keepers[0].writer
+    writer = service._recording.writers[0]
     worst = 0
     for _ in range(60):
         camera.play(1)
@@ -261,12 +263,12 @@ async def test_what_is_written_between_two_looks_never_fills_a_small_disk(
         camera = ScriptedCamera(clock)
         service.record(camera.camera, camera.hub)
         for _ in range(40):
-            written_bytes = service._keepers[0].writer.bytes_written
+            written_bytes = service._recording.writers[0].bytes_written
             camera.play(20)
             await written(service)
             assert service.recording(PORCH)
             await service._keepers[0].look()
-        period_bytes = service._keepers[0].writer.bytes_written - written_bytes
+        period_bytes = service._recording.writers[0].bytes_written - written_bytes
         assert period_bytes > (4 << 20) // FREE_FLOOR_SHARE, "the floor alone would not do"
         assert service._keepers[0].retention.displaced > 5
         assert await service.gaps(PORCH, *ALL) == []
@@ -289,8 +291,9 @@ async def test_a_disk_that_others_keep_full_says_so_once_and_what_to_do(
                         hog.write(bytes(4096))
                 camera.play(10)
                 await written(service)
-                await service._gaps.commit()
+                await service._recording.gaps.commit()
                 clock.advance(40)
+                await service._recording.look()
                 await service._keepers[0].look()
         camera.play(2)
         assert not service.recording(PORCH)

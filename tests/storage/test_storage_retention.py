@@ -24,6 +24,7 @@ async def record(service: StorageService, clock: ManualClock, name: str, seconds
 
 
 async def enforce(service: StorageService) -> None:
+    await written(service)
     for keeper in service._keepers:
         await keeper.retention.enforce()
 
@@ -51,8 +52,8 @@ async def test_footage_goes_when_it_is_older_than_its_cameras_retention(
 async def test_gaps_go_with_the_footage_around_them(start: Start, clock: ManualClock) -> None:
     service = await start(segment_s=60.0)
     await record(service, clock, "porch", 3)
-    service._gaps.put(PORCH, Gap(clock.wall_ns(), clock.wall_ns() + NS, GapReason.CAMERA_LOST))
-    await service._gaps.commit()
+    service._recording.gaps.put(PORCH, Gap(clock.wall_ns(), clock.wall_ns() + NS, GapReason.CAMERA_LOST))
+    await service._recording.gaps.commit()
     service.keep(camera("porch", retention_s=60))
     clock.advance(120)
     await enforce(service)

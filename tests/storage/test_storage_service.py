@@ -17,7 +17,7 @@ from vms.config import VolumeConfig
 from vms.format.hybrid import read_segment
 from vms.media import Gap, GapReason
 from vms.storage.errors import SegmentNotFound, SegmentUnreadable
-from vms.telemetry.metrics import prometheus_text
+from vms.telemetry.metrics import prometheus_text, read
 
 ALL = (0, 1 << 62)
 PORCH = CameraId("porch")
@@ -226,6 +226,7 @@ async def test_the_time_between_two_runs_has_its_reason(start: Start, clock: Man
     second = await start(segment_s=60.0)
     camera = ScriptedCamera(clock)
     second.record(camera.camera, camera.hub)
+    await second.recovered()
     (lasting,) = await second.gaps(PORCH, *ALL)
     assert (lasting.start_ns, lasting.end_ns, lasting.reason) == (
         stopped_ns,
@@ -287,11 +288,11 @@ async def test_metrics_say_how_volumes_are(start: Start, clock: ManualClock, tmp
     service.record(camera.camera, camera.hub)
     camera.play(3)
     await written(service)
-    await until(lambda: service._keepers[0].writer.sync_rounds > 0, "a sync")
-    text = prometheus_text([service]).decode()
-    volume = f'{{volume="{tmp_path / "volume"}"}}'
+    await until(lambda: service._recording.writers[0].sync_rounds > 0, "a sync")
+    text = prometheus_text([read("media", "media-0", [service])]).decode()
+    volume = f'{{role="media",volume="{tmp_path / "volume"}",worker="media-0"}}'
     assert f"vms_storage_usable{volume} 1.0" in text
     assert f"vms_storage_quota_bytes{volume} 1.073741824e+09" in text
     assert f"vms_storage_segments_open{volume} 1.0" in text
-    assert "vms_storage_recordings 1.0" in text
+    assert 'vms_storage_recordings{role="media",worker="media-0"} 1.0' in text
     assert f"vms_storage_sync_rounds_total{volume}" in text

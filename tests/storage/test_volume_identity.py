@@ -1,5 +1,6 @@
 """Volumes are recognised: a missing, exchanged or doubly used disk is noticed."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -55,13 +56,48 @@ def test_a_damaged_memory_of_volumes_is_a_typed_error(tmp_path: Path) -> None:
 
 def test_a_volume_in_use_is_not_used_by_a_second_system(tmp_path: Path, clock: ManualClock) -> None:
     config = VolumeConfig(path=tmp_path / "volume")
-    first, second = (Volume(config, clock, KnownVolumes(None)) for _ in range(2))
+    first, second = (Volume(config, clock, KnownVolumes(None), name) for name in ("one", "two"))
     first.open()
     with pytest.raises(VolumeUnavailable, match="another running system"):
         second.open()
     first.close()
     second.open()
     second.close()
+
+
+@pytest.mark.parametrize("systems", [["one"] * 8, ["one", "two"] * 4])
+def test_processes_that_come_at_once_agree_whose_volume_it_is(
+    tmp_path: Path, clock: ManualClock, systems: list[str]
+) -> None:
+    config = VolumeConfig(path=tmp_path / "volume")
+    memory = tmp_path / "volumes.json"
+    volumes = [Volume(config, clock, KnownVolumes(memory), system) for system in systems]
+
+    def opened(volume: Volume) -> bool:
+        try:
+            volume.open()
+        except VolumeUnavailable:
+            return False
+        return True
+
+    with ThreadPoolExecutor(len(volumes)) as threads:
+        came_in = list(threads.map(opened, volumes))
+    winners = {system for system, own in zip(systems, came_in, strict=True) if own}
+    assert len(winners) == 1
+    assert came_in == [system in winners for system in systems], "all of one system, none of the other"
+    assert len({volume.id for volume, own in zip(volumes, came_in, strict=True) if own}) == 1
+    for volume in volumes:
+        volume.close()
+
+
+def test_processes_remember_their_volumes_in_one_file(tmp_path: Path) -> None:
+    memory = tmp_path / "volumes.json"
+    first, second = KnownVolumes(memory), KnownVolumes(memory)
+    identify(tmp_path / "a", first)
+    identify(tmp_path / "b", second)
+    again = KnownVolumes(memory)
+    assert again.get(tmp_path / "a") is not None
+    assert again.get(tmp_path / "b") is not None
 
 
 async def test_two_paths_to_one_volume_are_one_volume(
@@ -71,4 +107,6 @@ async def test_two_paths_to_one_volume_are_one_volume(
     (tmp_path / "link").symlink_to(tmp_path / "real")
     service = await start(volumes=[VolumeConfig(path=tmp_path / name) for name in ("real", "link")])
     errors = [keeper.volume.error for keeper in service._keepers]
+    assert sum(error is None for error in errors) == 1
+    errors = [volume.error for volume in service._recording.volumes]
     assert sum(error is None for error in errors) == 1

@@ -2,7 +2,7 @@
 
 It is an index that files can rebuild, never the only copy of the truth, the reasons of gaps aside. SQLite
 in WAL mode with ``synchronous=FULL``: a committed row survives a power loss. Only closed segments have
-rows; open ones live in memory, and recovery finds their files after a crash.
+rows; files without one are found in their directories. One process writes; any number may read.
 
 Belongs here: every query. Does not: the schema (schema), threads (catalog_thread), files (recovery, retention).
 """
@@ -21,7 +21,7 @@ from vms.media import Codec, Gap, GapReason
 from vms.storage.errors import CatalogUnusable
 from vms.storage.fragment_table import pack, unpack
 from vms.storage.layout import DAY_NS, recording_name
-from vms.storage.schema import prepare
+from vms.storage.schema import prepare, prepare_reading
 from vms.storage.segment import Segment, SegmentIndex
 
 _OPEN_END_NS = (1 << 63) - 1  # end of a gap that lasts; sorts after every time
@@ -58,25 +58,33 @@ def _typed(method: _Method[_Parameters, _Result]) -> _Method[_Parameters, _Resul
 class Catalog:
     """The open catalog of one volume; used by one thread at a time. Every method raises CatalogUnusable."""
 
-    def __init__(self, path: Path, volume: Path) -> None:
-        """Open or make the catalog at `path`; names in it are relative to `volume`."""
+    def __init__(self, path: Path, volume: Path, *, read_only: bool = False) -> None:
+        """Open or make the catalog at `path`; names in it are relative to `volume`.
+
+        read_only: for a process that only asks; it is never made then.
+        """
         self.path = path
         self._volume = volume
         self._camera_keys: dict[str, int] = {}
+        mode = "ro" if read_only else "rwc"
         try:
-            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._db = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode={mode}",
+                uri=True,
+                isolation_level=None,
+                check_same_thread=False,
+            )
         except sqlite3.Error as error:
             raise _unusable(path, error) from error
         try:
-            unknown_version = prepare(self._db)
+            unknown_version = (prepare_reading if read_only else prepare)(self._db)
         except sqlite3.Error as error:
             self._db.close()
             raise _unusable(path, error) from error
         if unknown_version is not None:
             self._db.close()
-            raise CatalogUnusable(
-                path, f"is of version {unknown_version}, which this system does not know; run a newer one"
-            )
+            reason = f"is of version {unknown_version}, which this system does not know; run a newer one"
+            raise CatalogUnusable(path, reason if unknown_version else "is not made yet")
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -185,11 +193,13 @@ class Catalog:
 
     @_typed
     def names_started_between(self, camera_id: str, start_ns: int, end_ns: int) -> set[str]:
-        """The names of their files, relative to the volume; many times quicker than `started_between`."""
+        """The names of files that have a row, relative to the volume; those being deleted are among them.
+
+        Many times quicker than `started_between`.
+        """
         rows = self._db.execute(
             "SELECT name, start_ns, stream FROM segment"
-            " WHERE camera = (SELECT key FROM camera WHERE id = ?) AND start_ns >= ? AND start_ns < ?"
-            " AND deleting = 0",
+            " WHERE camera = (SELECT key FROM camera WHERE id = ?) AND start_ns >= ? AND start_ns < ?",
             (camera_id, start_ns, end_ns),
         )
         return {name or recording_name(camera_id, start, stream) for name, start, stream in rows}
@@ -210,14 +220,24 @@ class Catalog:
         return int(self._db.execute("SELECT total(size_bytes) FROM segment").fetchone()[0])
 
     @_typed
-    def last_ends(self, before_ns: int) -> dict[CameraId, int]:
-        """Of every camera, when the last segment ended that began before a time."""
-        rows = self._db.execute(
-            "SELECT id, (SELECT end_ns FROM segment WHERE camera = key AND start_ns < ? AND deleting = 0"
-            " ORDER BY start_ns DESC LIMIT 1) FROM camera",
-            (before_ns,),
-        )
-        return {CameraId(camera_id): end_ns for camera_id, end_ns in rows if end_ns is not None}
+    def last_end(self, camera_id: CameraId, before_ns: int) -> int | None:
+        """When the last segment ended that began before a time."""
+        row = self._db.execute(
+            "SELECT end_ns FROM segment WHERE camera = (SELECT key FROM camera WHERE id = ?)"
+            " AND start_ns < ? AND deleting = 0 ORDER BY start_ns DESC LIMIT 1",
+            (camera_id, before_ns),
+        ).fetchone()
+        return int(row[0]) if row is not None else None
+
+    @_typed
+    def first_start(self, camera_id: CameraId, since_ns: int, before_ns: int) -> int | None:
+        """When the first segment of a half-open range begins."""
+        row = self._db.execute(
+            "SELECT start_ns FROM segment WHERE camera = (SELECT key FROM camera WHERE id = ?)"
+            " AND start_ns >= ? AND start_ns < ? AND deleting = 0 ORDER BY start_ns LIMIT 1",
+            (camera_id, since_ns, before_ns),
+        ).fetchone()
+        return int(row[0]) if row is not None else None
 
     # -- deletion: mark, unlink, sync, remove -------------------------------------------------------
 
@@ -283,14 +303,14 @@ class Catalog:
         ]
 
     @_typed
-    def open_gaps(self) -> list[tuple[CameraId, Gap]]:
-        """Gaps that lasted when they were last heard of."""
+    def open_gaps(self, camera_id: CameraId) -> list[Gap]:
+        """Gaps of a camera that lasted when they were last heard of, in order."""
         rows = self._db.execute(
-            "SELECT camera.id, start_ns, reason, detail FROM gap JOIN camera ON camera.key = gap.camera"
-            " WHERE end_ns = ? ORDER BY start_ns",
-            (_OPEN_END_NS,),
+            "SELECT start_ns, reason, detail FROM gap JOIN camera ON camera.key = gap.camera"
+            " WHERE camera.id = ? AND end_ns = ? ORDER BY start_ns",
+            (camera_id, _OPEN_END_NS),
         )
-        return [(CameraId(id_), Gap(start, None, _reason(reason), text)) for id_, start, reason, text in rows]
+        return [Gap(start, None, _reason(reason), text) for start, reason, text in rows]
 
     @_typed
     def remove_gaps(self, camera_id: CameraId, before_ns: int) -> None:
@@ -303,13 +323,17 @@ class Catalog:
     # -- cameras --------------------------------------------------------------------------------------
 
     @_typed
-    def put_retention(self, camera_id: CameraId, retention_ns: int) -> None:
-        """Remember how long a camera's footage is kept, for when it is no longer configured."""
+    def put_retentions(self, retention_ns: Mapping[CameraId, int]) -> None:
+        """Remember how long cameras' footage is kept (ns), also when they are no longer configured."""
+        known = self.retentions()
+        changed = {key: value for key, value in retention_ns.items() if known.get(key) != value}
+        if not changed:
+            return
         with self._transaction():
-            self._db.execute(
-                "UPDATE camera SET retention_ns = ? WHERE key = ?",
-                (retention_ns, self._camera_key(camera_id)),
-            )
+            for camera_id, value in changed.items():
+                self._db.execute(
+                    "UPDATE camera SET retention_ns = ? WHERE key = ?", (value, self._camera_key(camera_id))
+                )
 
     @_typed
     def retentions(self) -> Mapping[CameraId, int | None]:

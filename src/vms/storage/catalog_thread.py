@@ -19,7 +19,7 @@ class CatalogThread:
     """One thread and the one connection that it uses."""
 
     def __init__(self, path: Path, volume: Path) -> None:
-        """Open the catalog, blocking. Raises CatalogUnusable."""
+        """Open or make the catalog, blocking. Raises CatalogUnusable."""
         self._path = path
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"catalog-{volume.name}")
         try:

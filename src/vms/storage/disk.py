@@ -2,10 +2,14 @@
 
 They block, so they run in a volume's threads, and spend their time where the GIL is released.
 
-Belongs here: creating, writing, syncing and removing files. Does not: deciding which (writer, recovery,
+A recording is locked (`flock`) by whoever writes or repairs it, for as long as that takes; the kernel ends the
+lock with its process. So an unlocked file that is not closed is one whose writer died.
+
+Belongs here: creating, locking, writing, syncing and removing files. Does not: deciding which (writer, recovery,
 retention), what is in them (vms.format).
 """
 
+import fcntl
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -34,6 +38,30 @@ def make_directories(directory: Path, root: Path) -> None:
     for path in reversed(missing):
         path.mkdir(exist_ok=True)
         fsync_directory(path.parent)
+
+
+def lock(descriptor: int) -> bool:
+    """Take the lock of an open recording; False when somebody else has it. Closing the descriptor ends it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def create_locked(path: Path, root: Path) -> int | None:
+    """A descriptor of a new, empty, locked file; None when there is one, or somebody was quicker to lock it.
+
+    Between creation and lock a keeper may find the file: it holds nothing, so the keeper removes it.
+    """
+    try:
+        descriptor = create(path, root)
+    except FileExistsError:
+        return None
+    if lock(descriptor) and os.fstat(descriptor).st_nlink:
+        return descriptor
+    os.close(descriptor)
+    return None
 
 
 def create(path: Path, root: Path) -> int:

@@ -3,7 +3,9 @@
 Unavailable
 └── StorageError
     ├── VolumeUnavailable   a volume cannot be read or written now; it is tried again after a back-off
-    └── CatalogUnusable     a volume's index refuses to work; it can be rebuilt from the files
+    ├── CatalogUnusable     a volume's index refuses to work; it can be rebuilt from the files
+    ├── KeeperAway          the process that keeps a volume does not answer; recording goes on without it
+    └── SegmentUnreadable   a recording is known, and its file cannot be read
 NotFound
 └── SegmentNotFound         no recording of that id, or retention has deleted it
 """
@@ -52,6 +54,10 @@ class CatalogUnusable(StorageError):
         super().__init__(f"catalog {path}: {reason}")
         self.reason = reason
         self.damaged = damaged
+
+
+class KeeperAway(StorageError):
+    """The keeper of a volume does not answer. What it was told may have been done; telling it again is safe."""
 
 
 class SegmentUnreadable(StorageError):

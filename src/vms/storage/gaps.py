@@ -3,27 +3,26 @@
 A camera has at most one gap that lasts. Losses inside running recordings are joined, so that a camera that loses
 packets all day leaves some sixty rows an hour at most.
 
-Belongs here: the gaps of a camera as they come about, and getting them into a catalog. Does not: noticing them
+Belongs here: the gaps of a camera as they come about, and getting them to a keeper. Does not: noticing them
 (recorder, vms.ingest), the rows (catalog).
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 
 from vms.common.clock import NS
 from vms.common.ids import CameraId
 from vms.media import Gap, GapReason
 from vms.storage.errors import StorageError
-from vms.storage.volume import Volume
-from vms.telemetry.logs import get_logger
+from vms.storage.keeping import Keeping
 
 JOIN_NS = 2 * NS  # losses this near to each other are one
 JOIN_FLOOD_NS = 120 * NS  # …and this near once there were many in the hour
 MANY_AN_HOUR = 30
 COMMIT_INTERVAL_S = 1.0
-PENDING_LIMIT = 100_000  # gaps waiting for a catalog that works; oldest are given up
-
-log = get_logger(__name__)
+PENDING_LIMIT = 100_000  # gaps waiting for a keeper that works; oldest are given up
+BATCH = 5_000
 
 
 class GapLog:
@@ -99,14 +98,14 @@ class GapLog:
 
 
 class GapStore:
-    """Gets gaps into the catalog of the first volume that works, at most once a second.
+    """Gets gaps to the first keeper that takes them, at most once a second; until then they are in memory.
 
-    Until then they are in memory, where queries find them as well.
+    Counters: abandoned, for want of a keeper.
     """
 
-    def __init__(self, volumes: Sequence[Volume]) -> None:
+    def __init__(self, keepers: Sequence[Keeping]) -> None:
         self.abandoned = 0
-        self._volumes = volumes
+        self._keepers = keepers
         self._pending: dict[tuple[CameraId, int, GapReason], Gap] = {}
         self._changed = asyncio.Event()
 
@@ -118,29 +117,12 @@ class GapStore:
             self.abandoned += 1
         self._changed.set()
 
-    async def between(self, camera_id: CameraId, start_ns: int, end_ns: int) -> list[Gap]:
-        """Gaps of a camera that share time with the half-open range, from all catalogs, in order."""
-        pending = [gap for (camera, _, _), gap in self._pending.items() if camera == camera_id]
-        found: dict[tuple[int, GapReason], Gap] = {}
-        for volume in self._volumes:
-            if not volume.is_open:
-                continue
-            try:
-                rows = await volume.catalog.run(lambda catalog: catalog.gaps(camera_id, start_ns, end_ns))
-            except StorageError as error:
-                log.warning("gaps of a volume cannot be read", path=str(volume.path), reason=str(error))
-                continue
-            for gap in rows:
-                # One that began on a volume that then failed lasts there for ever: its end is elsewhere.
-                known = found.get((gap.start_ns, gap.reason))
-                if known is None or known.end_ns is None:
-                    found[gap.start_ns, gap.reason] = gap
-        found.update(((gap.start_ns, gap.reason), gap) for gap in pending)
-        shared = (gap for gap in found.values() if _shares(gap, start_ns, end_ns))
-        return sorted(shared, key=lambda gap: gap.start_ns)
+    def pending(self, camera_id: CameraId) -> list[Gap]:
+        """Gaps of a camera that no keeper took yet."""
+        return [gap for (camera, _, _), gap in self._pending.items() if camera == camera_id]
 
     async def run(self) -> None:
-        """Commit what changed, until cancelled."""
+        """Hand over what changed, until cancelled."""
         while True:
             await self._changed.wait()
             self._changed.clear()
@@ -149,24 +131,41 @@ class GapStore:
             await asyncio.sleep(COMMIT_INTERVAL_S)
 
     async def commit(self) -> bool:
-        """Commit what is pending to the first volume that takes it; whether one did."""
-        batch = dict(self._pending)
-        if not batch:
-            return True
-        rows = [(camera_id, gap) for (camera_id, _, _), gap in batch.items()]
-        for volume in self._volumes:
-            if not volume.is_open:
-                continue
-            try:
-                await volume.catalog.run(lambda catalog: catalog.put_gaps(rows))
-            except StorageError as error:
-                volume.fail(error)
-                continue
-            for key, gap in batch.items():
+        """Hand what is pending to the first keeper that takes it; whether all of it was taken."""
+        while batch := list(islice(self._pending.items(), BATCH)):
+            rows = [(camera_id, gap) for (camera_id, _, _), gap in batch]
+            if not await self._hand_over(rows):
+                return False
+            for key, gap in batch:
                 if self._pending.get(key) is gap:
                     del self._pending[key]
+            if len(batch) < BATCH:
+                break  # what changed meanwhile waits for the next time
+        return True
+
+    async def _hand_over(self, rows: Sequence[tuple[CameraId, Gap]]) -> bool:
+        for keeper in self._keepers:
+            try:
+                await keeper.put_gaps(rows)
+            except StorageError:
+                continue
             return True
         return False
+
+
+def merge_gaps(sources: Iterable[Iterable[Gap]], start_ns: int, end_ns: int) -> list[Gap]:
+    """What several catalogs know of the gaps of one camera that share time with the half-open range, by start.
+
+    Of two that tell of one gap the first counts, and one with an end before one without. A gap that began on a volume which then failed lasts there for ever: its end is elsewhere.
+    """
+    found: dict[tuple[int, GapReason], Gap] = {}
+    for gaps in sources:
+        for gap in gaps:
+            known = found.get((gap.start_ns, gap.reason))
+            if known is None or known.end_ns is None:
+                found[gap.start_ns, gap.reason] = gap
+    shared = (gap for gap in found.values() if _shares(gap, start_ns, end_ns))
+    return sorted(shared, key=lambda gap: gap.start_ns)
 
 
 def _shares(gap: Gap, start_ns: int, end_ns: int) -> bool:

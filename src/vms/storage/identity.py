@@ -3,11 +3,14 @@
 A path whose disk is not mounted looks like an empty directory, and recording into it would fill the system
 disk. The identity file in each volume, and what is remembered beside the configuration, tell the two apart.
 
-Belongs here: recognising volumes. Does not: using them (volume).
+Belongs here: recognising volumes. Does not: who may use them (owner), using them (volume).
 """
 
+import fcntl
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -26,43 +29,62 @@ class KnownVolume:
 
 
 class KnownVolumes:
-    """Remembers volumes in a small JSON file outside of them; in memory alone when `path` is None."""
+    """Remembers volumes in a small JSON file outside of them; in memory alone when `path` is None.
+
+    Several processes may share the file.
+    """
 
     def __init__(self, path: Path | None) -> None:
+        """Raises VolumeUnavailable when the file is damaged."""
         self._path = path
         self._known: dict[str, KnownVolume] = {}
-        if path is not None and path.exists():
-            try:
-                tree = json.loads(path.read_text())
-                self._known = {key: KnownVolume(**value) for key, value in tree.items()}
-            except (ValueError, TypeError, AttributeError) as error:
-                raise VolumeUnavailable(
-                    path, f"is damaged ({error}); remove it to accept the volumes as they are"
-                ) from error
+        self._claims: dict[tuple[int, int], Path] = {}
+        if path is not None:
+            self._known = _load(path)
 
     def get(self, volume: Path) -> KnownVolume | None:
         return self._known.get(str(volume.absolute()))
 
     def remember(self, volume: Path, known: KnownVolume) -> None:
+        """Raises VolumeUnavailable when the file is damaged, OSError from the disk."""
         if self.get(volume) == known:
             return
-        self._known[str(volume.absolute())] = known
-        if self._path is not None:
+        if self._path is None:
+            self._known[str(volume.absolute())] = known
+            return
+        with _alone(self._path):
+            self._known = _load(self._path) | {str(volume.absolute()): known}
             tree = {key: asdict(value) for key, value in self._known.items()}
             _write_durably(self._path, json.dumps(tree, indent=2).encode())
 
+    def claim(self, directory: tuple[int, int], volume: Path) -> None:
+        """Note that this process uses a directory as `volume`; two paths to one raise VolumeUnavailable."""
+        claimed = self._claims.setdefault(directory, volume)
+        if claimed != volume:
+            raise VolumeUnavailable(volume, f"is the same directory as {claimed}: configured twice")
 
-def identify(volume: Path, known: KnownVolumes) -> tuple[UUID, bool]:
-    """The id of the volume at `volume`, and whether it is new or not the one that was there before.
 
-    Makes the directory and its identity file where there is none. Raises VolumeUnavailable when a
-    disk that used to be mounted there is not, or the identity file is damaged; OSError from the disk.
+def make_directory(volume: Path, known: KnownVolumes) -> None:
+    """Make the directory where there is none.
+
+    Raises VolumeUnavailable when a disk that used to be mounted there is not; OSError from the disk.
     """
     before = known.get(volume)
-    file = volume / IDENTITY_NAME
-    if before is not None and before.mounted and not os.path.ismount(volume) and not file.exists():
+    missing = before is not None and before.mounted and not os.path.ismount(volume)
+    if missing and not (volume / IDENTITY_NAME).exists():
         raise VolumeUnavailable(volume, "the disk that belongs here is not mounted; mount it")
     volume.mkdir(parents=True, exist_ok=True)
+
+
+def identify(volume: Path, known: KnownVolumes) -> tuple[UUID, bool]:
+    """The id of the volume at `volume`, and whether it is not the one that was there before.
+
+    Makes its identity file where there is none; so only one process at a time (owner). Raises VolumeUnavailable
+    when a disk that used to be mounted there is not, or the identity file is damaged; OSError from the disk.
+    """
+    make_directory(volume, known)
+    before = known.get(volume)
+    file = volume / IDENTITY_NAME
     try:
         found = UUID(json.loads(file.read_bytes())["id"])
     except FileNotFoundError:
@@ -77,8 +99,31 @@ def identify(volume: Path, known: KnownVolumes) -> tuple[UUID, bool]:
     return found, changed
 
 
-def _write_durably(path: Path, data: bytes) -> None:
+def _load(path: Path) -> dict[str, KnownVolume]:
+    try:
+        tree = json.loads(path.read_text())
+        return {key: KnownVolume(**value) for key, value in tree.items()}
+    except FileNotFoundError:
+        return {}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise VolumeUnavailable(
+            path, f"is damaged ({error}); remove it to accept the volumes as they are"
+        ) from error
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """While other processes wait to change the file."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _write_durably(path: Path, data: bytes) -> None:
     temporary = path.with_name(path.name + ".new")
     with temporary.open("wb") as file:
         file.write(data)

@@ -1,29 +1,45 @@
-"""Look after one volume: open it, recover it, keep it within its rules, get it back when it fails.
+"""Keep one volume: rows for its files, recovery, retention, and getting it back when it fails.
 
-Belongs here: when these things happen. Does not: how (volume, recovery, retention, writer).
+Belongs here: when these things happen, and what media processes may ask. Does not: how they are done (recovery,
+retention, unsettled), how a question gets here from another process (keeper_control).
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
 
 from vms.common.clock import Clock
 from vms.common.ids import CameraId
+from vms.config import VolumeConfig
+from vms.media import Gap
 from vms.storage import recovery
+from vms.storage.catalog import Catalog
 from vms.storage.errors import StorageError, VolumeUnavailable
+from vms.storage.identity import KnownVolumes
+from vms.storage.keeping import History, HistoryQuestion, MediaReport, VolumeState
+from vms.storage.kept_volume import KeptVolume
+from vms.storage.layout import is_recording_name
+from vms.storage.metrics import keeper_metrics
+from vms.storage.recent import DayDirectory, recent_days
+from vms.storage.recovery import Settled
+from vms.storage.repair import RecoveryCounters
+from vms.storage.reports import MediaReports
 from vms.storage.retention import Retention
-from vms.storage.volume import Volume
-from vms.storage.writer import VolumeWriter
+from vms.storage.unsettled import UnsettledFiles
 from vms.telemetry.logs import get_logger
+from vms.telemetry.metrics import MetricFamily
 
 TICK_S = 1.0
 LOOK_INTERVAL_S = 5.0
 
 log = get_logger(__name__)
+_Result = TypeVar("_Result")
 
 
 class VolumeKeeper:
-    """One volume with its writer, its retention and what recovery found on it.
+    """Keeps one volume. Implements `Keeping`, for media processes and for this one.
 
     recovered: set once the newest days of every camera agree with the catalog, or the volume could not
         be opened. A crash leaves its traces in these days; all others follow.
@@ -31,47 +47,105 @@ class VolumeKeeper:
 
     def __init__(
         self,
-        volume: Volume,
-        writer: VolumeWriter,
+        config: VolumeConfig,
         clock: Clock,
-        retention_ns: Callable[[CameraId], int | None],
+        *,
+        system_id: str,
+        known_volumes: Path | None = None,
+        beside_media: bool = False,
     ) -> None:
-        self.volume = volume
-        self.writer = writer
-        self.retention = Retention(volume, clock, retention_ns)
-        self.found = recovery.RecoveryCounters()
+        """system_id: of the installation; a volume is one system's at a time.
+
+        known_volumes: a file outside of the volumes that remembers which disk belongs where; it may be shared.
+        beside_media: this process carries media as well. Raises VolumeUnavailable when `known_volumes` is damaged.
+        """
+        known = KnownVolumes(known_volumes)
+        self.volume: KeptVolume = KeptVolume(config, clock, known, system_id, beside_media=beside_media)
+        self.retention: Retention = Retention(self.volume, clock)
+        self.found: RecoveryCounters = RecoveryCounters()
+        self.reports: MediaReports = MediaReports(clock)
+        self.unsettled: UnsettledFiles = UnsettledFiles(self.volume, clock, self.found)
         self.recovered = asyncio.Event()
-        self._newest: list[recovery.DayDirectory] = []
-        self._older: list[recovery.DayDirectory] = []
+        self._clock = clock
+        self._newest: list[DayDirectory] = []
+        self._older: list[DayDirectory] = []
         self._scanned = True
-        self._written_bytes = 0  # by the writer, at the last look
+        self._written_bytes = 0  # by media processes, at the last look
+        self._caring = asyncio.Lock()
         self._stopping = asyncio.Event()
+        self._look_now = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Open the volume, so that it can be recorded on, and begin to recover what the last run left.
-
-        A volume that fails is tried again later.
-        """
-        self.writer.start()
+        """Open the volume, and begin to recover what the last run left. One that fails is tried again later."""
         await self._attempt(self._open())
         self._task = asyncio.create_task(self._run(), name=f"keep {self.volume.path}")
 
-    async def stop(self, timeout_s: float) -> None:
-        """End the threads and close the catalog; segments are to be finished before."""
+    async def stop(self, timeout_s: float = 5.0) -> None:
+        """Close the catalog and let others have the volume."""
         self._stopping.set()
+        self._look_now.set()
         if self._task is not None:
             await asyncio.wait([self._task], timeout=timeout_s)  # a repair that was begun is ended
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        await self.writer.stop(timeout_s)
         await asyncio.to_thread(self.volume.close)
 
-    async def look(self) -> None:
-        """What is due now: opening or probing a volume that failed, room, age, what is unfinished."""
+    def metrics(self) -> Iterable[MetricFamily]:
+        """The volume, its retention and what recovery found, as they stand."""
+        return keeper_metrics([self])
+
+    # -- what media processes ask -----------------------------------------------------------------------
+
+    async def settle(self, names: Sequence[str]) -> Sequence[str]:
+        """See `Keeping`. What is no name of a recording needs no care."""
+        if self.volume.error is not None:
+            raise self.volume.error
+        ours = [name for name in names if is_recording_name(name)]
+        settled = await self._work(lambda: recovery.settle(self.volume, ours, self.found))
+        if settled.failure is not None:
+            self.volume.fail(settled.failure)
+        cared = {*settled.names, *set(names).difference(ours)}
+        self.unsettled.add([name for name in ours if name not in cared])
+        return [name for name in names if name in cared]
+
+    async def put_gaps(self, gaps: Sequence[tuple[CameraId, Gap]]) -> None:
+        """See `Keeping`."""
+        await self._ask(lambda catalog: catalog.put_gaps(gaps))
+
+    async def put_retentions(self, retention_ns: Mapping[CameraId, int]) -> None:
+        """See `Keeping`."""
+        await self._ask(lambda catalog: catalog.put_retentions(retention_ns))
+
+    async def history(self, question: HistoryQuestion) -> History:
+        """See `Keeping`."""
+        if not self.volume.is_open:
+            raise self._not_open()
+        for day in await asyncio.to_thread(self._newest_days, list(question.before_ns)):
+            settled = await self._reconcile(day)
+            if settled.failure is not None:
+                self.volume.fail(settled.failure)
+                raise settled.failure
+        return await self._ask(lambda catalog: _history(catalog, question))
+
+    async def exchange(self, report: MediaReport) -> VolumeState:
+        """See `Keeping`."""
+        self.reports.take(report)
         volume = self.volume
-        written_bytes = self.writer.bytes_written
+        volume.open_bytes = self.reports.open_bytes
+        if report.error and volume.error is None:
+            self._look_now.set()
+        error = str(volume.error) if volume.error is not None else ""
+        return VolumeState(error, volume.used_bytes, volume.quota_bytes, self.recovered.is_set())
+
+    # -- looking after it -------------------------------------------------------------------------------
+
+    async def look(self) -> None:
+        """What is due now: opening or probing a volume that failed, room, age, files that nobody told of."""
+        volume = self.volume
+        written_bytes = self.reports.written_bytes
         volume.reserve_bytes = 2 * (written_bytes - self._written_bytes)  # may come before the next look
+        volume.open_bytes = self.reports.open_bytes
         self._written_bytes = written_bytes
         if volume.error is not None and volume.due:
             await self._attempt(self._probe() if volume.is_open else self._open())
@@ -79,6 +153,8 @@ class VolumeKeeper:
             await self._attempt(self._check())
         if volume.is_open:
             await self._attempt(self.retention.enforce())
+        if volume.is_open and volume.error is None:
+            await self._attempt(self._look_for_files())
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -89,10 +165,13 @@ class VolumeKeeper:
             if self._scanned or self.volume.error is not None:
                 self.recovered.set()
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._stopping.wait(), TICK_S)
-                    return
-            if self.volume.error is not None or loop.time() >= look_at_s:
-                look_at_s = loop.time() + LOOK_INTERVAL_S
+                    await asyncio.wait_for(self._look_now.wait(), TICK_S)
+            asked, now_s = self._look_now.is_set(), loop.time()
+            if self._stopping.is_set():
+                return
+            if asked or self.volume.error is not None or now_s >= look_at_s:
+                self._look_now.clear()
+                look_at_s = now_s + LOOK_INTERVAL_S
                 await self.look()
 
     async def _scan(self, until_s: float) -> None:
@@ -105,9 +184,14 @@ class VolumeKeeper:
                 self.volume.closed_bytes -= gone
                 self._scanned = True
                 return
-            change = await asyncio.to_thread(recovery.reconcile, self.volume, days[0], self.found)
-            self.volume.closed_bytes += change
-            del days[0]
+            day = days.pop(0)
+            try:
+                failure = (await self._reconcile(day)).failure
+            except StorageError as error:
+                failure = error
+            if failure is not None:
+                self._older.append(day)  # the others first: they may be on better blocks of the disk
+                raise failure
             if not self._newest:
                 self.recovered.set()
 
@@ -122,18 +206,53 @@ class VolumeKeeper:
         volume.room_bytes = await asyncio.to_thread(volume.free_bytes)
         self._newest, self._older, self._scanned = newest, older, False
         volume.resume()
-        await self.retention.enforce()
+        # Age waits for the first look: retentions that changed while nothing ran are told by then.
+        await self.retention.make_room()
 
     async def _probe(self) -> None:
         if self.volume.room_bytes <= 0:
             await self.retention.enforce()
         await asyncio.to_thread(self.volume.probe)
         self.volume.resume()
-        self.writer.retry_unfinished()
 
     async def _check(self) -> None:
         await asyncio.to_thread(self.volume.check)
-        self.writer.retry_unfinished()
+
+    async def _look_for_files(self) -> None:
+        settled = await self._work(self.unsettled.look)
+        if settled.failure is not None:
+            raise settled.failure
+        if settled.change_bytes:
+            self.volume.works()
+
+    async def _reconcile(self, day: DayDirectory) -> Settled:
+        settled = await self._work(lambda: recovery.reconcile(self.volume, day, self.found))
+        self.unsettled.add(settled.locked)
+        return settled
+
+    async def _work(self, work: Callable[[], Settled]) -> Settled:
+        """Care for files in a thread, one lot after the other: a file that another thread has looks like a live one."""
+        async with self._caring:
+            settled = await asyncio.to_thread(work)
+        self.volume.closed_bytes += settled.change_bytes
+        return settled
+
+    def _newest_days(self, cameras: Sequence[CameraId]) -> list[DayDirectory]:
+        """Runs in a thread."""
+        now_ns = self._clock.wall_ns()
+        return [day for each in cameras for day in recent_days(self.volume.path / each, now_ns)]
+
+    def _not_open(self) -> StorageError:
+        return self.volume.error or VolumeUnavailable(self.volume.path, "is not open")
+
+    async def _ask(self, question: Callable[[Catalog], _Result]) -> _Result:
+        if not self.volume.is_open:
+            raise self._not_open()
+        try:
+            return await self.volume.catalog.run(question)
+        except StorageError as error:
+            self.volume.fail(error)
+            raise
 
     async def _attempt(self, step: Coroutine[None, None, None]) -> None:
         try:
@@ -144,3 +263,20 @@ class VolumeKeeper:
             log.error("looking after a volume failed", path=str(self.volume.path), exc_info=error)
             reason = f"an unexpected {type(error).__name__}: {error}"
             self.volume.fail(VolumeUnavailable(self.volume.path, reason))
+
+
+def _history(catalog: Catalog, question: HistoryQuestion) -> History:
+    ends: dict[CameraId, int] = {}
+    resumed: dict[CameraId, int] = {}
+    lasting: list[tuple[CameraId, Gap]] = []
+    for camera_id, before_ns in question.before_ns.items():
+        if (end_ns := catalog.last_end(camera_id, before_ns)) is not None:
+            ends[camera_id] = end_ns
+        gaps = catalog.open_gaps(camera_id)
+        lasting += [(camera_id, gap) for gap in gaps if gap.start_ns < before_ns]
+        since_ns = question.since_ns.get(camera_id)
+        if since_ns is not None:
+            start_ns = catalog.first_start(camera_id, since_ns, before_ns)
+            if start_ns is not None:
+                resumed[camera_id] = start_ns
+    return History(ends, lasting, resumed)

@@ -14,8 +14,10 @@ from vms.common.clock import NS, parse_rfc3339, rfc3339
 from vms.common.ids import CAMERA_ID_PATTERN
 
 IDENTITY_NAME = "vms-volume.json"
+OWNER_NAME = ".vms-owner"
 CATALOG_NAME = "vms-catalog.sqlite3"
 UNREADABLE_SUFFIX = ".unreadable"
+MAIN_STREAM = "main"
 DAY_NS = 86400 * NS
 
 _CAMERA = re.compile(CAMERA_ID_PATTERN)
@@ -48,6 +50,17 @@ def is_day_directory(name: str) -> bool:
 def is_recording_file(name: str) -> bool:
     """Whether `name` looks like one that this system gives; foreign files are left alone."""
     return _FILE.match(name) is not None
+
+
+def is_recording_name(name: str) -> bool:
+    """Whether `name`, relative to a volume, is of the form that `recording_name` gives."""
+    parts = name.split("/")
+    return (
+        len(parts) == 3
+        and is_camera_directory(parts[0])
+        and is_day_directory(parts[1])
+        and is_recording_file(parts[2])
+    )
 
 
 def day_name(start_ns: int) -> str:

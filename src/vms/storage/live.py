@@ -1,25 +1,21 @@
 """A segment while it is being written, shared by the loop that fills it and the threads that write it.
 
 The loop appends fragments to `writer`; the volume's thread writes them and then counts them in
-`visible`, so readers never see a byte that is not in the file. Each field has one writing side, named below; the
-GIL makes a single store or load of it atomic.
+`visible`. Each field has one writing side, named below; the GIL makes a single store or load of it atomic.
 
-Belongs here: the state of one open segment and views of it. Does not: doing the writing (writer), deciding
-when to cut (recorder).
+Belongs here: the state of one open segment. Does not: doing the writing (writer), deciding when to cut
+(recorder), reading what was written (library).
 """
 
 import asyncio
 import threading
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Collection
 from pathlib import Path
 from typing import Protocol
 
-from vms.common.ids import CameraId
-from vms.format.hybrid import Fragment, SegmentFile, SegmentIdentity, SegmentWriter, read_segment
-from vms.media import AccessUnit, Codec, MediaKind, Track
+from vms.format.hybrid import SegmentIdentity, SegmentWriter
+from vms.media import AccessUnit, Track
 from vms.storage.errors import StorageError
-from vms.storage.segment import Segment, SegmentIndex
 
 
 class SegmentOwner(Protocol):
@@ -33,7 +29,7 @@ class SegmentOwner(Protocol):
 
 
 class LiveSegment:
-    """One segment from its first unit to its row in the catalog."""
+    """One segment from its first unit until its file is closed."""
 
     __slots__ = (
         "announced",
@@ -78,7 +74,7 @@ class LiveSegment:
         self.announced = False  # the owner was told that it began; the volume thread's
         self.directory_synced = False  # the syncing thread's
         self.lock = threading.Lock()  # between syncing and finishing, which are different threads
-        self.finished = asyncio.Event()  # it has its row, or failed to get it; the loop's
+        self.finished = asyncio.Event()  # nothing more will be written to it; the loop's
 
     @property
     def tracks(self) -> tuple[Track, ...]:
@@ -92,9 +88,9 @@ class LiveSegment:
 
     @property
     def size_bytes(self) -> int:
-        """Bytes that readers may see."""
+        """Bytes of the fragments that are in the file."""
         visible = self.visible
-        return self.writer.fragments[visible - 1].end if visible else len(self.header)
+        return self.writer.fragments[visible - 1].end if visible else 0
 
     @property
     def end_ns(self) -> int:
@@ -106,43 +102,3 @@ class LiveSegment:
         """The end of what it was given, in the file or on its way."""
         fragments = self.writer.fragments
         return fragments[-1].end_ns if fragments else self.start_ns
-
-    def segment(self, closed: bool = False, size_bytes: int | None = None) -> Segment:
-        """The segment as it stands; once it is `closed`, without tracks that nothing came for."""
-        tracks = recorded_tracks(self.tracks, self.writer.fragments) if closed else self.tracks
-        return Segment(
-            id=self.identity.segment_id,
-            camera_id=CameraId(self.identity.camera_id),
-            stream=self.identity.stream,
-            path=self.path,
-            start_ns=self.start_ns,
-            end_ns=max(self.end_ns, self.start_ns),
-            size_bytes=self.size_bytes if size_bytes is None else size_bytes,
-            closed=closed,
-            video=codec_of(tracks, MediaKind.VIDEO),
-            audio=codec_of(tracks, MediaKind.AUDIO),
-        )
-
-    def index(self) -> SegmentIndex:
-        return SegmentIndex(self._skeleton().init, self.writer.fragments[: self.visible])
-
-    def file(self) -> SegmentFile:
-        """The file's structure up to what readers may see."""
-        fragments = self.writer.fragments[: self.visible]
-        size = fragments[-1].end if fragments else len(self.header)
-        return replace(self._skeleton(), fragments=fragments, size=size)
-
-    def _skeleton(self) -> SegmentFile:
-        header = self.header
-        return read_segment(lambda offset, size: header[offset : offset + size], len(header))
-
-
-def recorded_tracks(tracks: Sequence[Track], fragments: Iterable[Fragment]) -> tuple[Track, ...]:
-    """Those of which there are samples in `fragments`."""
-    held = {part.track_id for fragment in fragments for part in fragment.tracks}
-    return tuple(track for track in tracks if track.id in held)
-
-
-def codec_of(tracks: tuple[Track, ...], kind: MediaKind) -> Codec | None:
-    """The codec of the first track of a kind."""
-    return next((track.codec for track in tracks if track.kind is kind), None)

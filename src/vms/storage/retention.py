@@ -7,14 +7,14 @@ Belongs here: what goes, and in which order. Does not: when it is looked at (kee
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from vms.common.clock import NS, Clock
 from vms.common.ids import CameraId
 from vms.storage import disk
 from vms.storage.errors import CatalogUnusable, VolumeUnavailable
+from vms.storage.kept_volume import KeptVolume
 from vms.storage.segment import Segment
-from vms.storage.volume import Volume
 from vms.telemetry.logs import get_logger
 
 BATCH = 64
@@ -28,20 +28,17 @@ log = get_logger(__name__)
 
 
 class Retention:
-    """The retention of one volume.
+    """The retention of one volume; how long a camera's footage is kept, its catalog remembers.
 
-    retention_ns: how long a configured camera's footage is kept; None for one that is not configured, where
-        what the catalog remembers counts.
     Counters: expired and displaced (segments deleted for age, for room), deleted_bytes.
     """
 
-    def __init__(self, volume: Volume, clock: Clock, retention_ns: Callable[[CameraId], int | None]) -> None:
+    def __init__(self, volume: KeptVolume, clock: Clock) -> None:
         self.expired = 0
         self.displaced = 0
         self.deleted_bytes = 0
         self._volume = volume
         self._clock = clock
-        self._retention_ns = retention_ns
         self._wall_minus_monotonic_ns = clock.wall_ns() - clock.monotonic_ns()
         self._hold_until_ns = 0
         self._short_told = False
@@ -50,25 +47,19 @@ class Retention:
     async def enforce(self) -> None:
         """Bring the volume within its rules. Raises StorageError."""
         if await self._room_bytes() <= 0:
-            await self._make_room()  # first: on a full disk the catalog cannot be written either
+            await self.make_room()  # first: on a full disk the catalog cannot be written either
             if await self._room_bytes() <= 0:
                 return  # others filled it, and no recording is left that could go
         if self._clock_is_trusted():
             await self._expire()
-        await self._make_room()
+        await self.make_room()
 
     async def _expire(self) -> None:
         now_ns = self._clock.wall_ns()
         remembered = await self._volume.catalog.run(lambda each: each.retentions())
-        for camera_id, remembered_ns in remembered.items():
-            retention_ns = self._retention_ns(camera_id) or remembered_ns
+        for camera_id, retention_ns in remembered.items():
             if retention_ns is not None:
-                if retention_ns != remembered_ns:  # for when the camera is no longer configured
-                    await self._remember(camera_id, retention_ns)
                 await self._expire_camera(camera_id, now_ns - retention_ns)
-
-    async def _remember(self, camera_id: CameraId, retention_ns: int) -> None:
-        await self._volume.catalog.run(lambda each: each.put_retention(camera_id, retention_ns))
 
     async def _expire_camera(self, camera_id: CameraId, before_ns: int) -> None:
         catalog = self._volume.catalog
@@ -77,7 +68,8 @@ class Retention:
             self.expired += len(segments)
         await catalog.run(lambda each: each.remove_gaps(camera_id, before_ns))
 
-    async def _make_room(self) -> None:
+    async def make_room(self) -> None:
+        """Delete the oldest for what is beyond the quota, or missing to the free-space floor. Raises StorageError."""
         excess = await self._excess_bytes()
         if excess <= 0:
             return

@@ -57,3 +57,13 @@ def prepare(db: sqlite3.Connection) -> int | None:
     if found == 0:
         db.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
     return None
+
+
+def prepare_reading(db: sqlite3.Connection) -> int | None:
+    """Check the schema of a database that is only read; as `prepare`, and one not made yet is not known either."""
+    found = int(db.execute("PRAGMA user_version").fetchone()[0])
+    if found != VERSION:
+        return found
+    db.execute("PRAGMA query_only = ON")
+    db.execute("PRAGMA busy_timeout = 2000")
+    return None

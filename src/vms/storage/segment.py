@@ -6,16 +6,17 @@ Does not: finding recordings (catalog), writing them (recorder, writer), what th
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 from uuid import UUID
 
-from vms.common.ids import CameraId
+from vms.common.ids import CameraId, camera_id
+from vms.format.errors import FormatError
 from vms.format.hybrid import Fragment, SegmentFile
-from vms.media import Codec
+from vms.media import Codec, MediaKind, Track
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,41 @@ class SegmentIndex:
 
     init: tuple[int, int]
     fragments: Sequence[Fragment]
+
+
+def describe(path: Path, file: SegmentFile) -> Segment:
+    """The segment that a file with at least one fragment holds; a closed one lists only what there are samples of.
+
+    Raises FormatError when it names a camera that cannot be.
+    """
+    try:
+        camera = camera_id(file.identity.camera_id)
+    except ValueError as error:
+        raise FormatError(f"names a camera that cannot be: {error}") from error
+    tracks = recorded_tracks(file.tracks, file.fragments) if file.closed else file.tracks
+    return Segment(
+        id=file.identity.segment_id,
+        camera_id=camera,
+        stream=file.identity.stream,
+        path=path,
+        start_ns=file.fragments[0].start_ns,
+        end_ns=max(fragment.end_ns for fragment in file.fragments),
+        size_bytes=file.size,
+        closed=file.closed,
+        video=_codec_of(tracks, MediaKind.VIDEO),
+        audio=_codec_of(tracks, MediaKind.AUDIO),
+    )
+
+
+def recorded_tracks(tracks: Sequence[Track], fragments: Iterable[Fragment]) -> tuple[Track, ...]:
+    """Those of which there are samples in `fragments`."""
+    held = {part.track_id for fragment in fragments for part in fragment.tracks}
+    return tuple(track for track in tracks if track.id in held)
+
+
+def _codec_of(tracks: Sequence[Track], kind: MediaKind) -> Codec | None:
+    """The codec of the first track of a kind."""
+    return next((track.codec for track in tracks if track.kind is kind), None)
 
 
 class OpenFile:

@@ -5,9 +5,9 @@ The loop queues fragments, bounded in bytes and never waiting. The thread takes 
 the disk, have threads of their own, so that they hold up neither appends nor each other.
 
     loop ──SimpleQueue──▶ writer thread: create, append
-                               └──▶ finishing threads: sync every second; close with a row, or repair
+                               └──▶ finishing threads: sync every second; close
 
-A segment that the disk refuses is told to its owner and repaired later; the others go on.
+A segment that the disk refuses is told to its owner and closed as it is; its keeper repairs it. The others go on.
 
 Belongs here: queue and threads. Does not: the steps of a file (finishing), what is written (recorder),
 which volume (service).
@@ -25,8 +25,7 @@ from vms.format.hybrid import WrittenFragment
 from vms.storage import disk, finishing
 from vms.storage.errors import StorageError, VolumeUnavailable
 from vms.storage.live import LiveSegment
-from vms.storage.segment import Segment
-from vms.storage.volume import Volume
+from vms.storage.recording_volume import RecordingVolume
 from vms.telemetry.logs import get_logger
 
 QUEUE_LIMIT_BYTES = 256 << 20  # over 2 s of 200 cameras at 4 Mb/s: longer than a disk's own hiccups
@@ -52,12 +51,11 @@ class VolumeWriter:
 
     Counters: fragments_written, bytes_written, segments_finished, segments_failed, overruns (of recorders),
     sync_rounds, sync_s (what the threads spent syncing), last_sync_s (how long the newest round took).
-    unfinished: segments that the disk refused to complete; `retry_unfinished` tries again.
     """
 
     def __init__(
         self,
-        volume: Volume,
+        volume: RecordingVolume,
         *,
         queue_limit_bytes: int = QUEUE_LIMIT_BYTES,
         sync_interval_s: float = SYNC_INTERVAL_S,
@@ -71,7 +69,6 @@ class VolumeWriter:
         self.sync_rounds = 0
         self.sync_s = 0.0
         self.last_sync_s = 0.0
-        self.unfinished: set[LiveSegment] = set()
         self._queue_limit_bytes = queue_limit_bytes
         self._sync_interval_s = sync_interval_s
         self._queue: SimpleQueue[_Job] = SimpleQueue()
@@ -118,12 +115,6 @@ class VolumeWriter:
         """Close a segment to which nothing will be appended; `live.finished` is set when that is done."""
         self._queue.put((_Step.FINISH, live, None))
 
-    def retry_unfinished(self) -> None:
-        """Try again to complete what the disk refused to."""
-        unfinished, self.unfinished = self.unfinished, set()
-        for live in unfinished:
-            self._finishers.submit(self._finish, live)
-
     async def stop(self, timeout_s: float) -> None:
         """Finish what is queued, then end the threads; gives up on a disk that does not answer."""
         self._queue.put((_Step.STOP, None, None))
@@ -132,7 +123,7 @@ class VolumeWriter:
         stuck = [live for live in self.volume.live.values() if not live.finished.is_set()]
         if stuck:
             log.error(
-                "a disk did not take its last recordings in time; they are repaired at the next start",
+                "a disk did not take its last recordings in time; they are repaired by its keeper",
                 path=str(self.volume.path),
                 segments=len(stuck),
             )
@@ -150,16 +141,13 @@ class VolumeWriter:
         self.volume.fail(error)
         live.owner.segment_failed(live, error)
 
-    def _finished(self, live: LiveSegment, segment: Segment | None) -> None:
+    def _finished(self, live: LiveSegment, failure: StorageError | None) -> None:
         self.segments_finished += 1
         self.volume.live.pop(live.identity.segment_id, None)
-        if segment is not None:
-            self.volume.closed_bytes += segment.size_bytes
-        live.finished.set()
-
-    def _left_unfinished(self, live: LiveSegment, error: StorageError) -> None:
-        self.volume.fail(error)
-        self.unfinished.add(live)
+        if failure is not None:
+            self.volume.fail(failure)
+        if live.created:
+            self.volume.on_closed(live.path.relative_to(self.volume.path).as_posix(), live.size_bytes)
         live.finished.set()
 
     def _tell(self, call: Callable[[], None]) -> None:
@@ -235,14 +223,12 @@ class VolumeWriter:
                 self.last_sync_s = now_s - round_started_s
 
     def _finish(self, live: LiveSegment) -> None:
+        failure: StorageError | None = None
         try:
-            segment = finishing.finish(self.volume, live)
+            finishing.close(live)
         except Exception as error:  # noqa: BLE001 - this thread's task ends here; the segment must not be lost
             failure = self._typed(error)
-            live.error = failure
-            self._tell(lambda: self._left_unfinished(live, failure))
-            return
-        self._tell(lambda: self._finished(live, segment))
+        self._tell(lambda: self._finished(live, failure))
 
     # -- any thread -------------------------------------------------------------------------------------
 

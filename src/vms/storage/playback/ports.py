@@ -1,4 +1,4 @@
-"""What playback needs of the recordings; `vms.storage.service.StorageService` provides it."""
+"""What playback needs of the recordings; `vms.storage.library.RecordingLibrary` provides it."""
 
 from typing import Protocol
 from uuid import UUID
