@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import typer
 import uvloop
@@ -38,6 +38,10 @@ DataDirOption = Annotated[
     typer.Option("--data-dir", help="Where the database, keys and recordings live.", show_default="vms-data"),
 ]
 JsonLogsOption = Annotated[bool, typer.Option("--json-logs", help="Write logs as JSON lines.")]
+LogLevelOption = Annotated[
+    Literal["debug", "info", "warning", "error"], typer.Option(help="The least that is logged.")
+]
+_Result = TypeVar("_Result")
 
 
 def main() -> None:
@@ -59,18 +63,66 @@ def root(
 
 
 @app.command(
-    epilog="Examples:\n\n  vms serve\n\n  vms serve --config vms.yaml --data-dir /var/lib/vms",
+    epilog="Examples:\n\n  vms serve\n\n  vms serve --config vms.yaml --data-dir /var/lib/vms\n\n"
+    "  vms serve --single-process",
 )
 def serve(
-    config: ConfigOption = None, data_dir: DataDirOption = None, json_logs: JsonLogsOption = False
+    config: ConfigOption = None,
+    data_dir: DataDirOption = None,
+    json_logs: JsonLogsOption = False,
+    log_level: LogLevelOption = "info",
+    single_process: Annotated[
+        bool, typer.Option("--single-process", help="Everything in one process, for small machines.")
+    ] = False,
 ) -> None:
-    """Run the system until SIGTERM or SIGINT, then close every recording properly."""
-    from vms.app import serve as run
+    """Run the system until SIGTERM or SIGINT, then close every recording properly.
+
+    It is several processes: `vms status` shows them. SIGHUP makes it read its configuration again and
+    restart what that changes.
+    """
     from vms.config import load_config
     from vms.telemetry.logs import configure_logs
 
-    configure_logs(json=json_logs)
-    _run(run(load_config(config, data_dir)))
+    configure_logs(json=json_logs, level=log_level, role="supervisor", worker="supervisor")
+    checked = load_config(config, data_dir)
+    if single_process:
+        from vms.app.single import serve as run
+
+        _run(run(checked))
+    else:
+        from vms.app.launch import replace_by_launcher
+
+        replace_by_launcher(config, data_dir, json_logs=json_logs, log_level=log_level)
+
+
+@app.command(epilog="Examples:\n\n  vms status\n\n  vms status --watch\n\n  vms status --json")
+def status(
+    config: ConfigOption = None,
+    data_dir: DataDirOption = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Again every second, until Ctrl+C.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Show every process of the system that runs on this machine."""
+    from vms.app.places import Places
+    from vms.config import load_config
+    from vms.supervisor.view import show_status
+
+    _run(show_status(Places(load_config(config, data_dir).data_dir).run, watch=watch, as_json=as_json))
+
+
+@app.command(epilog="Examples:\n\n  vms restart stream\n\n  vms restart media-0")
+def restart(
+    target: Annotated[str, typer.Argument(help="A process such as media-0, or a role: one after the other.")],
+    config: ConfigOption = None,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Restart one process of the system, or those of a role; the others go on."""
+    from vms.app.places import Places
+    from vms.config import load_config
+    from vms.supervisor.view import request_restart
+
+    workers = _run(request_restart(Places(load_config(config, data_dir).data_dir).run, target))
+    typer.echo(f"restarting {', '.join(workers)}")
 
 
 @app.command(
@@ -163,6 +215,6 @@ def config_check(path: Annotated[Path, typer.Argument(help="The file to check.")
     typer.echo(f"{path}: usable; {len(config.cameras)} cameras, {len(config.volumes())} volumes")
 
 
-def _run(coroutine: Coroutine[Any, Any, None]) -> None:
+def _run(coroutine: Coroutine[Any, Any, _Result]) -> _Result:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(coroutine)
+        return runner.run(coroutine)

@@ -1,4 +1,4 @@
-"""The process around the services: signals and limits."""
+"""All roles in one process: signals and limits."""
 
 import asyncio
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vms import app
+from vms.app import processes, single
 from vms.config import Config, HttpConfig, WebRtcConfig
 
 
@@ -18,7 +18,7 @@ async def test_a_signal_while_the_system_starts_ends_it_properly(
 ) -> None:
     stopped = []
 
-    class Slow(app.System):
+    class Slow(single.System):
         async def start(self) -> None:
             os.kill(os.getpid(), number)
             await asyncio.sleep(0.01)
@@ -28,9 +28,9 @@ async def test_a_signal_while_the_system_starts_ends_it_properly(
             await super().stop()
             stopped.append(self)
 
-    monkeypatch.setattr(app, "System", Slow)
+    monkeypatch.setattr(single, "System", Slow)
     config = Config(data_dir=tmp_path / "data", http=HttpConfig(port=0), webrtc=WebRtcConfig(port=0))
-    await asyncio.wait_for(app.serve(config), 20)
+    await asyncio.wait_for(single.serve(config), 20)
     assert len(stopped) == 1
 
 
@@ -38,7 +38,7 @@ def test_the_process_may_open_as_many_files_as_it_is_allowed() -> None:
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
-        app.allow_many_files()
+        processes.allow_many_files()
         assert resource.getrlimit(resource.RLIMIT_NOFILE) == (before[1], before[1])
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)

@@ -1,21 +1,28 @@
 """The real system in a process of its own, and its API."""
 
+import asyncio
 import contextlib
 import json
+import os
 import re
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from vms.common.clock import NS, parse_rfc3339
+from vms.common.errors import VmsError
+from vms.proto import worker_pb2
+from vms.supervisor.view import fetch_status
 
 T = TypeVar("T")
 
@@ -86,29 +93,107 @@ class Process:
 
 
 class System(Process):
-    """`vms serve` on free ports, and its API."""
+    """`vms serve` on free ports, and its API. `rtsp_url` is empty where no players are served."""
 
-    def __init__(self, data_dir: Path, cameras: list[dict[str, Any]], **sections: Any) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        cameras: list[dict[str, Any]],
+        *options: str,
+        wait_ready: bool = True,
+        **sections: Any,
+    ) -> None:
+        """wait_ready: until it says so; else `sections` must name the port of `http`."""
         self.data_dir = data_dir
         data_dir.mkdir(exist_ok=True)
-        config = data_dir / "vms.yaml"
-        tree = {
-            "data_dir": str(data_dir),
-            "http": {"port": 0},
-            "webrtc": {"port": 0},
-            "cameras": cameras,
-            **sections,
-        }
-        config.write_text(json.dumps(tree))
-        super().__init__(sys.executable, "-m", "vms", "serve", "--config", str(config), "--json-logs")
-        self.url = self.find(r'"url": "(http://[^"]+?)/?"')[0]
+        self.config = data_dir / "vms.yaml"
+        self.sections = sections
+        self.configure(cameras)
+        command = [sys.executable, "-m", "vms", "serve", "--config", str(self.config), "--json-logs"]
+        super().__init__(*command, *options)
+        self.rtsp_url = ""
+        if wait_ready:
+            self.url = self.find(r'"url": "(http://[^"]+?)/?"', timeout_s=90)[0]
+            served = re.findall(r'"rtsp": "(rtsp://[^"]+?)/?"', self.output)
+            self.rtsp_url = served[0] if served else ""
+        else:
+            self.url = f"http://127.0.0.1:{sections['http']['port']}"
         token = sections.get("http", {}).get("token")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self.http = httpx.Client(base_url=f"{self.url}/api/v1", timeout=30, headers=headers)
 
+    def configure(self, cameras: list[dict[str, Any]], **sections: Any) -> None:
+        """Write the configuration file anew; `sections` replace those of before."""
+        self.sections = {**self.sections, **sections}
+        ports = {"http": {"port": 0}, "webrtc": {"port": 0}, "rtsp": {"port": 0}}
+        tree = {"data_dir": str(self.data_dir), **ports, "cameras": cameras, **self.sections}
+        self.config.write_text(json.dumps(tree))
+
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         self.http.close()
         return super().stop(how)
+
+    def processes(self) -> dict[str, dict[str, Any]]:
+        """What `vms status --json` says, by worker."""
+        command = [sys.executable, "-m", "vms", "status", "--json", "--data-dir", str(self.data_dir)]
+        run = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        assert run.returncode == 0, run.stderr
+        return {process["worker"]: process for process in json.loads(run.stdout)["processes"]}
+
+    def asked(self) -> dict[str, worker_pb2.ProcessStatus]:
+        """What the supervisor says of its processes, by worker; nothing while it does not answer."""
+        answers: list[worker_pb2.ProcessList] = []
+
+        def ask() -> None:
+            with contextlib.suppress(VmsError):
+                answers.append(asyncio.run(fetch_status(self.data_dir / "run")))
+
+        thread = threading.Thread(target=ask)  # Playwright has the event loop of this one
+        thread.start()
+        thread.join()
+        return {process.worker: process for answer in answers for process in answer.processes}
+
+    def wait_running(self, *but_for: str, timeout_s: float = 60) -> dict[str, int]:
+        """The process ids by worker, once every process runs and has one."""
+
+        def probe() -> dict[str, int] | None:
+            found = {name: each for name, each in self.asked().items() if name not in but_for}
+            runs = found and all(each.state == "running" and each.pid for each in found.values())
+            return {name: each.pid for name, each in found.items()} if runs else None
+
+        return wait_for("every process running", probe, timeout_s)
+
+    def wait_replaced(self, before: dict[str, int], workers: Collection[str]) -> dict[str, int]:
+        """The process ids once each of `workers` is another process and all run; the others must be the same."""
+
+        def probe() -> dict[str, int] | None:
+            now = self.wait_running()
+            return now if all(now.get(name, before[name]) != before[name] for name in workers) else None
+
+        now = wait_for(f"new processes for {', '.join(workers)}", probe, 60)
+        kept = {name: pid for name, pid in before.items() if name not in workers}
+        assert {name: now.get(name) for name in kept} == kept
+        return now
+
+    def kill(self, worker: str) -> None:
+        """kill -9 one process of the system."""
+        os.kill(self.asked()[worker].pid, signal.SIGKILL)
+
+    def metrics(self, name: str, **labels: str) -> list[Sample]:
+        """The samples of `name` that bear these labels, from the one page of metrics."""
+        answer = self.http.get(f"{self.url}/metrics")
+        answer.raise_for_status()
+        families = text_string_to_metric_families(answer.text)
+        samples = [sample for family in families for sample in family.samples if sample.name == name]
+        return [sample for sample in samples if labels.items() <= sample.labels.items()]
+
+    def placed(self, live: bool = True) -> dict[str, list[str]]:
+        """The media processes that pull each camera; live: those alone that get pictures."""
+        found: dict[str, list[str]] = {}
+        for sample in self.metrics("vms_camera_live", role="media"):
+            if sample.value or not live:
+                found.setdefault(sample.labels["camera"], []).append(sample.labels["worker"])
+        return found
 
     def camera(self, camera_id: str) -> dict[str, Any]:
         answer = self.http.get(f"/cameras/{camera_id}")
@@ -141,6 +226,43 @@ class System(Process):
             timeout_s,
         )
         return self.recordings(camera_id)
+
+
+@contextlib.contextmanager
+def serving(folder: Path) -> Iterator[Callable[..., System]]:
+    """Gives ``serve(cameras, *options, **sections)``, which starts a system; all are stopped at the end.
+
+    What each logged is then in `folder`, for whoever looks into a failure.
+    """
+    running: list[System] = []
+
+    def serve(
+        cameras: list[dict[str, Any]], *options: str, data_dir: Path | None = None, **sections: Any
+    ) -> System:
+        running.append(System(data_dir or folder / "data", cameras, *options, **sections))
+        return running[-1]
+
+    yield serve
+    for number, system in enumerate(running):
+        system.stop()
+        (folder / f"log-{number}.jsonl").write_text(system.output)
+
+
+@contextlib.contextmanager
+def filming() -> Iterator[Callable[..., list[str]]]:
+    """Gives ``film(*arguments, count=1)``, which starts `vms camera` and returns the URLs of its cameras."""
+    running: list[Process] = []
+
+    def film(*arguments: str, count: int = 1) -> list[str]:
+        command = [sys.executable, "-m", "vms", "camera", *arguments, "--count", str(count)]
+        if "--port" not in arguments:
+            command += ["--port", "0"]
+        running.append(Process(*command))
+        return running[-1].find(r"rtsp://\S+", count)
+
+    yield film
+    for process in running:
+        process.stop()
 
 
 def seconds(start: str, end: str) -> float:

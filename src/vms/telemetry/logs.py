@@ -11,7 +11,8 @@ from typing import Any
 
 import structlog
 
-_USERINFO = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^\s/\"'<>]+@", re.IGNORECASE)
+_USERINFO = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]{0,30}://)[^\s/\"'<>]+@", re.IGNORECASE)
+"""A scheme has a bound, so that the time that this takes does not grow with the square of a text's length."""
 
 
 def redact(text: str) -> str:

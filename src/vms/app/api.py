@@ -1,0 +1,83 @@
+"""The api role: HTTP for browsers and programs. It reads recordings from the volumes by itself."""
+
+import socket
+from collections.abc import Callable, Mapping, Sequence
+
+from vms.api.ports import HubLease, Machine, Ports, Registry
+from vms.api.service import ApiService
+from vms.app.directory import Directory
+from vms.app.remote import RemoteLive, RemoteStreams
+from vms.app.role import Around, Method
+from vms.common.ids import CameraId
+from vms.gateway.client import RegistryClient
+from vms.proto import worker_pb2
+from vms.storage.library import RecordingLibrary
+from vms.storage.playback import Playback
+from vms.telemetry.metrics import MetricSource
+
+
+class ApiRole:
+    """registry and directory: followed and stopped by whoever made them. lease: hubs for live pictures.
+
+    session_secret: 32 bytes of the installation. listener: shared by all api processes; None makes one.
+    """
+
+    def __init__(
+        self,
+        around: Around,
+        *,
+        registry: RegistryClient,
+        directory: Directory,
+        lease: Callable[[CameraId], HubLease],
+        machine: Machine,
+        session_secret: bytes,
+        listener: socket.socket | None = None,
+        before: Sequence[MetricSource] = (),
+    ) -> None:
+        self.on_change: Callable[[], None] = lambda: None
+        config, worker, clock = around.config, around.worker, around.clock
+        self.library = RecordingLibrary([volume.path for volume in config.volumes()], clock)
+        self.playback = Playback(self.library)
+        self._registry = registry
+        self._ready = False
+        streams = RemoteStreams(registry, directory)
+        entries: Registry = registry
+        ports = Ports(
+            registry=entries,
+            live_status=streams,
+            recording=streams,
+            playback=self.playback,
+            live=RemoteLive(around.bus, streams, directory),
+            lease=lease,
+            machine=machine,
+            clock=clock,
+            ready=lambda: self._ready and registry.loaded,
+            worker=worker,
+            metrics=(self.playback, *before),
+        )
+        self.service = ApiService(config.http, ports, session_secret, listener)
+
+    @property
+    def sources(self) -> Sequence[MetricSource]:
+        return self.service.sources
+
+    @property
+    def methods(self) -> Mapping[str, Method]:
+        return {}
+
+    async def start(self) -> None:
+        """Raises AddressUnavailable."""
+        await self.service.start()
+        self._ready = True
+
+    async def stop(self) -> None:
+        """Answer what was begun, then close."""
+        self._ready = False
+        await self.service.stop()
+        await self.playback.stop()
+        await self.library.stop()
+
+    def describe(self, status: worker_pb2.WorkerStatus) -> None:
+        if not self._registry.loaded:
+            status.ready = False
+            status.detail = "has not heard yet which cameras there are"

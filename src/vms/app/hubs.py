@@ -1,0 +1,55 @@
+"""How a process that pulls no cameras gets their hubs: where each camera is, and subscriptions to there.
+
+Belongs here: from a camera to the address of its media process. Does not: subscribing (vms.relay).
+"""
+
+from pathlib import Path
+
+from vms.app.directory import Directory
+from vms.app.places import NODE, Places
+from vms.common.clock import Clock
+from vms.common.errors import NotFound
+from vms.common.ids import CameraId
+from vms.gateway.client import RegistryClient
+from vms.relay import HubLease, RelayAddress, RelayPool, UnixAddress
+from vms.telemetry.metrics import MetricSource
+
+
+class RelayedHubs:
+    """Leases on hubs of media processes, followed where their cameras go."""
+
+    def __init__(self, places: Places, registry: RegistryClient, directory: Directory, clock: Clock) -> None:
+        self._places = places
+        self._registry = registry
+        self._directory = directory
+        self.pool = RelayPool(self._locate, clock)
+
+    @property
+    def source(self) -> MetricSource:
+        return self.pool
+
+    def lease(self, camera_id: CameraId) -> HubLease:
+        """Raises NotFound for a camera that is not configured, Unavailable while nobody knows which are."""
+        if self._registry.assignment(camera_id) is None:
+            raise NotFound(f"no camera {camera_id} is being pulled")
+        return self.pool.acquire(camera_id)
+
+    def moved(self, worker: str) -> None:
+        """A worker's place or life changed: what is subscribed there is looked for anew, at once."""
+        for camera_id in self.pool.cameras():
+            assignment = self._registry.assignment(camera_id)
+            if assignment is not None and assignment[1] == worker:
+                self.pool.moved(camera_id)
+
+    async def stop(self) -> None:
+        await self.pool.close()
+
+    def _locate(self, camera_id: CameraId) -> RelayAddress | None:
+        assignment = self._registry.assignment(camera_id)
+        if assignment is None:
+            return None
+        node, worker = assignment
+        if node == NODE:
+            return UnixAddress(self._places.relay(worker))
+        status = self._directory.worker(worker)
+        return UnixAddress(Path(status.relay)) if status is not None and status.relay else None

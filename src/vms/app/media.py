@@ -1,0 +1,108 @@
+"""The media role: pull cameras, record them, serve their hubs. It depends on nothing else that runs.
+
+What it has to do comes from the agent: at once from the process's own snapshot, then from the bus.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from vms.app.convert import camera_status_message
+from vms.app.events import EventTeller
+from vms.app.role import Around, Method
+from vms.common.camera import Camera, RecordMode
+from vms.common.ids import CameraId
+from vms.gateway.agent import MediaAgent
+from vms.ingest import IngestService, StreamStatus
+from vms.media import GapReason
+from vms.proto import worker_pb2
+from vms.relay import RelayServer
+from vms.storage.keeping import Keeping
+from vms.storage.recording import RecordingService
+from vms.telemetry.metrics import MetricSource
+
+
+class MediaRole:
+    """keepings: who looks after each configured volume, in their order. serve_hubs: to other processes.
+
+    on_change: told when its status is worth telling.
+    """
+
+    def __init__(self, around: Around, keepings: Sequence[Keeping], *, serve_hubs: bool = True) -> None:
+        config, places, worker = around.config, around.places, around.worker
+        bus, clock = around.bus, around.clock
+        self.on_change: Callable[[], None] = lambda: None
+        self.ingest = IngestService(clock, on_state=self._state_changed)
+        self.recording = RecordingService(
+            list(zip(config.volumes(), keepings, strict=True)),
+            config.storage.segment,
+            clock,
+            system_id=places.system_id(),
+            worker=worker,
+            known_volumes=places.known_volumes,
+        )
+        self.agent = MediaAgent(
+            worker, bus, places.data_dir, places.snapshot(worker), clock=clock, apply=self._apply
+        )
+        self._events = EventTeller(places.outbox(worker), worker, bus, clock)
+        self._relay = RelayServer(self.ingest.hub, clock, path=places.relay(worker)) if serve_hubs else None
+        self._relay_path = str(places.relay(worker)) if serve_hubs else ""
+        self._started = False
+
+    @property
+    def sources(self) -> Sequence[MetricSource]:
+        relay = [self._relay] if self._relay is not None else []
+        return [self.ingest, self.recording, self.agent, self._events, *relay]
+
+    @property
+    def methods(self) -> Mapping[str, Method]:
+        return {}
+
+    async def start(self) -> None:
+        """Record what the snapshot says; everything else may come later."""
+        await self.recording.start()
+        await self.ingest.start()
+        await self._events.start()
+        await self.agent.start()
+        if self._relay is not None:
+            await self._relay.start()
+
+    async def stop(self) -> None:
+        """Close every recording."""
+        if self._relay is not None:
+            await self._relay.stop()
+        await self.agent.stop()
+        await self.ingest.stop()
+        await self.recording.stop()
+        await self._events.stop()
+
+    def describe(self, status: worker_pb2.WorkerStatus) -> None:
+        status.relay = self._relay_path
+        for camera_id in self.ingest.cameras:
+            hub = self.ingest.hub(camera_id)
+            told = camera_status_message(camera_id, self.ingest.status(camera_id), hub.tracks, hub.reorders)
+            told.recording = self.recording.recording(camera_id)
+            error = self.recording.recording_error(camera_id)
+            if error is not None:
+                told.recording_error = error
+            told.revision = self.agent.revision(camera_id)
+            status.cameras.append(told)
+
+    async def _apply(self, old: Camera | None, new: Camera | None) -> None:
+        """Make a change real; called once a change, in order for each camera."""
+        if new is None:
+            assert old is not None
+            await self.ingest.remove(old.id)
+            await self.recording.forget(old.id)
+            if self._relay is not None:
+                self._relay.end(old.id)
+        else:
+            hub = await self.ingest.put(new)
+            if new.record is RecordMode.OFF:
+                self.recording.keep(new)
+                await self.recording.stop_recording(new.id, GapReason.RECORDING_OFF)
+            else:
+                self.recording.record(new, hub)
+        self.on_change()
+
+    def _state_changed(self, camera_id: CameraId, status: StreamStatus) -> None:
+        self.on_change()
+        self._events.camera_state(camera_id, status)

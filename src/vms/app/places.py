@@ -1,0 +1,89 @@
+"""Where the processes of one machine find each other and keep what is theirs, below the data directory.
+
+Belongs here: paths and names. Does not: what lies there.
+"""
+
+import contextlib
+import os
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from vms.bus.server import ADDRESS_FILE
+
+NODE = socket.gethostname().partition(".")[0].lower() or "node"
+"""This machine's name in assignments."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """data_dir: of the system. Names of workers are ``media-0``, ``keeper-1``, ``supervisor``, …"""
+
+    data_dir: Path
+
+    @property
+    def run(self) -> Path:
+        """What lives as long as the processes do: sockets, who runs."""
+        return self.data_dir / "run"
+
+    def control(self, worker: str) -> Path:
+        """The control socket of a process."""
+        return self.run / f"{worker}.sock"
+
+    def relay(self, worker: str) -> Path:
+        """Where a media process serves its hubs."""
+        return self.run / f"{worker}.rtsp"
+
+    def snapshot(self, worker: str) -> Path:
+        """What a media process has to do, in its own copy."""
+        return self.data_dir / "assignments" / f"{worker}.snapshot"
+
+    def outbox(self, worker: str) -> Path:
+        """Events that were not delivered yet."""
+        return self.data_dir / "events" / f"{worker}.outbox"
+
+    @property
+    def bus_address(self) -> Path:
+        """Where the system's own message server listens, and the credentials for it."""
+        return self.run / ADDRESS_FILE
+
+    @property
+    def bus_store(self) -> Path:
+        """What the message server keeps."""
+        return self.data_dir / "bus"
+
+    @property
+    def known_volumes(self) -> Path:
+        """Which disk belongs where."""
+        return self.data_dir / "volumes.json"
+
+    def controls(self) -> Iterator[tuple[str, Path]]:
+        """The name and control socket of every process that has one."""
+        for path in sorted(self.run.glob("*.sock")):
+            yield path.stem, path
+
+    def system_id(self) -> str:
+        """What tells this system from every other that might use the same volumes; made at first use."""
+        path = self.data_dir / "system-id"
+        try:
+            return path.read_text().strip()
+        except FileNotFoundError:
+            fresh = path.with_name(f"system-id.{os.getpid()}")
+            fresh.write_text(f"{uuid4()}\n")
+            with contextlib.suppress(FileExistsError):
+                os.link(fresh, path)  # whoever is first decides
+            fresh.unlink()
+            return path.read_text().strip()
+
+    def make(self) -> None:
+        """Make the directories that processes write into. Raises OSError."""
+        self.run.mkdir(mode=0o700, exist_ok=True)
+        (self.data_dir / "assignments").mkdir(mode=0o700, exist_ok=True)
+        (self.data_dir / "events").mkdir(mode=0o700, exist_ok=True)
+
+
+def index_of(worker: str) -> int:
+    """``2`` of ``media-2``."""
+    return int(worker.rpartition("-")[2])

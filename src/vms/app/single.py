@@ -1,0 +1,192 @@
+"""Every role in one process, on a bus in memory: for small machines, for trying things out, for tests.
+
+The roles are those that have processes of their own elsewhere; only hubs are shared instead of relayed.
+"""
+
+import gc
+import os
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+
+from vms.app.api import ApiRole
+from vms.app.convert import metrics_message
+from vms.app.directory import Directory
+from vms.app.keeper import KeeperRole
+from vms.app.listeners import bind_rtsp
+from vms.app.media import MediaRole
+from vms.app.places import NODE, Places
+from vms.app.processes import allow_many_files, stop_signal
+from vms.app.remote import Process
+from vms.app.role import Around, Method
+from vms.app.running import RunningRole
+from vms.app.stream import StreamRole
+from vms.bus.local import LocalServer
+from vms.bus.memory import MemoryBus
+from vms.common.clock import Clock, SystemClock
+from vms.common.data_directory import DataDirectory
+from vms.common.errors import Conflict
+from vms.common.ids import CameraId
+from vms.common.service import Service
+from vms.config import Config
+from vms.gateway.client import RegistryClient
+from vms.gateway.secrets import installation_secrets
+from vms.gateway.service import GatewayService
+from vms.proto import worker_pb2
+from vms.stream import own_hubs
+from vms.telemetry.logs import get_logger
+from vms.telemetry.loop_lag import LoopLag
+from vms.telemetry.metrics import ProcessMetrics, read
+from vms.telemetry.process import ProcessUsage
+
+log = get_logger(__name__)
+
+MEDIA, STREAM, API, ALL = "media-0", "stream-0", "api-0", "supervisor"
+
+
+class System:
+    """`start` returns when the API answers; `stop` closes every recording."""
+
+    def __init__(self, config: Config, clock: Clock | None = None) -> None:
+        self.url = ""
+        self._config = config
+        self._clock = clock or SystemClock()
+        self._places = Places(config.data_dir)
+        self._stack = AsyncExitStack()
+
+    async def start(self) -> None:
+        """Start everything in the order in which it is needed; what a failed start began is undone.
+
+        Raises a VmsError that says what to do: data directory in use, port taken, database unusable.
+        """
+        async with AsyncExitStack() as stack:
+            await self._start(stack)
+            self._stack = stack.pop_all()
+        gc.collect()
+        gc.freeze()  # what was made to start lives on; walking it again and again would delay pictures
+
+    async def stop(self) -> None:
+        """Stop in reverse: viewers, cameras, then every recording is closed properly."""
+        await self._stack.aclose()
+
+    async def _start(self, stack: AsyncExitStack) -> None:
+        config, places, clock = self._config, self._places, self._clock
+        await stack.enter_async_context(DataDirectory(config.data_dir))
+        places.make()
+        bus = MemoryBus()
+        await bus.start()
+        stack.push_async_callback(bus.stop)
+        gateway = GatewayService(
+            config.data_dir, bus, clock, node=NODE, workers=(MEDIA,), cameras=config.cameras
+        )
+        await gateway.start()
+        stack.push_async_callback(gateway.stop)
+        if gateway.first_error is not None:
+            raise gateway.first_error
+        keepers = [KeeperRole(volume, places, clock, beside_media=True) for volume in config.volumes()]
+
+        def around(worker: str) -> Around:
+            return Around(config, places, worker, bus, clock)
+
+        media = MediaRole(around(MEDIA), [role.keeper for role in keepers], serve_hubs=False)
+        rtsp = bind_rtsp(config)
+        stream = StreamRole(around(STREAM), own_hubs(media.ingest.hub), rtsp=rtsp)
+        registry = RegistryClient(bus, config.data_dir)
+        registry.on_change = lambda camera_id: _end_if_removed(registry, stream, camera_id)
+        directory = Directory(bus, clock)
+        machine = _OneProcess()
+        api = ApiRole(
+            around(API),
+            registry=registry,
+            directory=directory,
+            lease=own_hubs(media.ingest.hub),
+            machine=machine,
+            session_secret=(await installation_secrets(config.data_dir)).derive("api session"),
+        )
+        running = [RunningRole("keeper", around(f"keeper-{n}"), role) for n, role in enumerate(keepers)]
+        running.append(RunningRole("media", around(MEDIA), media))
+        running.append(RunningRole("stream", around(STREAM), stream))
+        services: list[Service] = [directory, registry, *running]
+        for service in services:
+            await service.start()
+            stack.push_async_callback(service.stop)
+        machine.roles = running
+        await machine.lag.start()
+        stack.push_async_callback(machine.lag.stop)
+        control = LocalServer(places.control(ALL), machine.methods())
+        await control.start()
+        stack.push_async_callback(control.stop)
+        serving = RunningRole("api", around(API), api)
+        await serving.start()
+        stack.push_async_callback(serving.stop)
+        self.url = api.service.url
+
+
+async def serve(config: Config) -> None:
+    """Run the whole system here until SIGTERM or SIGINT."""
+    stopped = stop_signal()
+    allow_many_files()
+    system = System(config)
+    await system.start()
+    log.info("ready", url=system.url, cameras=len(config.cameras))
+    try:
+        await stopped.wait()
+        log.info("stopping; closing the recordings")
+    finally:
+        await system.stop()
+    log.info("stopped")
+
+
+def _end_if_removed(registry: RegistryClient, stream: StreamRole, camera_id: CameraId) -> None:
+    if registry.assignment(camera_id) is None:
+        stream.end_camera(camera_id)
+
+
+class _OneProcess:
+    """Implements the API's Machine, and the control socket, for a system in one process."""
+
+    def __init__(self) -> None:
+        self.roles: Sequence[RunningRole] = ()
+        self.lag = LoopLag()
+        self._usage = ProcessUsage()
+        self._began_s = time.monotonic()
+
+    async def processes(self) -> Sequence[Process]:
+        statuses = [role.teller.status() for role in self.roles]
+        process = Process(
+            role="supervisor",
+            worker=ALL,
+            pid=os.getpid(),
+            state="running",
+            cameras=sum(len(status.cameras) for status in statuses),
+            viewers=sum(sum(status.viewers.values()) for status in statuses),
+            cpu_percent=round(100 * self._usage.cpu_share(), 1),
+            memory_bytes=self._usage.resident_bytes(),
+            loop_lag_ms=round(1000 * self.lag.quantile_s(0.99), 2),
+            restarts=0,
+            uptime_s=round(time.monotonic() - self._began_s, 1),
+            detail="all roles in one process",
+        )
+        return [process]
+
+    async def restart(self, target: str) -> Sequence[str]:
+        """Raises Conflict."""
+        raise Conflict(f"{target}: all roles run in one process; restart the system instead")
+
+    async def metrics(self) -> Sequence[ProcessMetrics]:
+        return [*(role.metrics() for role in self.roles), read("supervisor", ALL, [self.lag, self._usage])]
+
+    def methods(self) -> dict[str, Method]:
+        return {"status": self._status, "restart": self._restart, "metrics": self._own_metrics}
+
+    async def _status(self, _: bytes) -> bytes:
+        (process,) = await self.processes()
+        fields = {name: getattr(process, name) for name in Process.__slots__}
+        return worker_pb2.ProcessList(processes=[worker_pb2.ProcessStatus(**fields)]).SerializeToString()
+
+    async def _restart(self, data: bytes) -> bytes:
+        await self.restart(worker_pb2.Restart.FromString(data).target)
+        return b""
+
+    async def _own_metrics(self, _: bytes) -> bytes:
+        return metrics_message(read("supervisor", ALL, [self.lag, self._usage])).SerializeToString()
