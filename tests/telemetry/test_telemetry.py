@@ -4,9 +4,9 @@ import logging
 
 import pytest
 
+from vms.telemetry import metrics
 from vms.telemetry.logs import configure_logs, get_logger, redact
 from vms.telemetry.loop_lag import LoopLag
-from vms.telemetry import metrics
 from vms.telemetry.metrics import MetricFamily, MetricKind, ProcessMetrics, prometheus_text, read
 from vms.telemetry.process import ProcessUsage
 
