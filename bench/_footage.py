@@ -3,6 +3,8 @@
 import tempfile
 from pathlib import Path
 
+import av
+
 from vms.virtual_camera.clip import ClipOptions, write_clip
 
 
@@ -14,3 +16,12 @@ def clip(*, bitrate: int = 4_000_000, seconds: int = 10) -> Path:
         write_clip(partial, ClipOptions(seconds=seconds, bitrate=bitrate))
         partial.rename(path)
     return path
+
+
+def bytes_per_second(path: Path) -> float:
+    """What the clip truly holds a second, its container not counted: the encoder hits its bit rate nearly."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        assert stream.average_rate is not None
+        sizes = [packet.size for packet in container.demux(stream) if packet.size]
+        return sum(sizes) * float(stream.average_rate) / len(sizes)

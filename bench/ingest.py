@@ -1,23 +1,22 @@
 """Recording N paced cameras: us, and one `ffmpeg -c copy -f segment` process a camera, in one run.
 
-    scripts/bench ingest [--cameras 40] [--seconds 30] [--json]
+    scripts/bench ingest [--cameras 40] [--seconds 30] [--media N | --single-process] [--json]
 
 The cameras are virtual ones in a process of their own, which send each picture's packets spread over time
 as real cameras do. Both sides pull the same cameras over RTSP/TCP and record to the same disk, one after
-the other. CPU is user and system time of every process of a side; memory is counted proportionally (PSS:
-pages shared by several processes count once) and, for those who look at `top`, as the sum of RSS.
+the other. CPU is user and system time of every process of a side, ours counting the launcher and all that
+descends from it; `ratio_cpu_media` is of the media processes alone, which do what ffmpeg does. Memory is
+counted proportionally (PSS: pages shared by several processes count once) and, for those who look at `top`,
+as the sum of RSS.
 """
 
 import argparse
 import json
-import re
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,54 +24,59 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench._footage import clip
-from bench._processes import machine, usage
+from bench._footage import bytes_per_second, clip
+from bench._processes import Cost, machine, measure
+from bench._system import FfmpegRecorders, System, VirtualCameras
 
 BITRATE = 4_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """cpu: CPU seconds per camera-second; bytes_share: recorded bytes over bytes sent by the cameras."""
+    """cpu: CPU seconds per camera-second; bytes_share: recorded bytes over bytes sent by the cameras.
+
+    media_cpu, media_pss_mib: of the media processes alone.
+    """
 
     cpu: float
     pss_mib: float
     rss_mib: float
     bytes_share: float
     loop_lag_p99_ms: float | None = None
+    media_cpu: float | None = None
+    media_pss_mib: float | None = None
+    processes: int = 1
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="scripts/bench ingest", description=__doc__.splitlines()[0])
-    parser.add_argument("--cameras", type=int, default=40)
-    parser.add_argument("--seconds", type=float, default=30.0)
-    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
-    options = parser.parse_args()
+    options = _options()
     if shutil.which("ffmpeg") is None:
         sys.exit("bench ingest: ffmpeg, the peer, is not installed; run scripts/setup-dev.sh as root")
     console = Console(stderr=True)
     footage = clip(bitrate=BITRATE)
-    with tempfile.TemporaryDirectory(prefix="vms-bench-") as folder:
+    with (
+        tempfile.TemporaryDirectory(prefix="vms-bench-") as folder,
+        VirtualCameras(footage, options.cameras) as cameras,
+    ):
         console.print(
             f"{options.cameras} cameras at {BITRATE / 1e6:.0f} Mb/s; {options.seconds:.0f} s a side …"
         )
-        cameras, urls = _cameras(footage, options.cameras)
-        try:
-            ours = _ours(urls, Path(folder) / "ours", options.seconds)
-            peer = _ffmpeg(urls, Path(folder) / "ffmpeg", options.seconds)
-        finally:
-            cameras.terminate()
-            cameras.wait()
+        sent = options.cameras * bytes_per_second(footage)
+        ours = _ours(cameras.urls, Path(folder) / "ours", sent, options)
+        peer = _ffmpeg(cameras.urls, Path(folder) / "ffmpeg", sent, options.seconds)
     result = {
         "bench": "ingest",
         "machine": machine(),
         "cameras": options.cameras,
         "bitrate": BITRATE,
         "seconds": options.seconds,
+        "single_process": options.single_process,
         "ours": asdict(ours),
         "ffmpeg": asdict(peer),
         "ratio_cpu": round(ours.cpu / peer.cpu, 3),
+        "ratio_cpu_media": _ratio(ours.media_cpu, peer.cpu),
         "ratio_memory_pss": round(ours.pss_mib / peer.pss_mib, 3),
+        "ratio_memory_pss_media": _ratio(ours.media_pss_mib, peer.pss_mib),
         "ratio_memory_rss": round(ours.rss_mib / peer.rss_mib, 3),
     }
     _print(result, ours, peer)
@@ -80,143 +84,70 @@ def main() -> None:
         print(json.dumps(result))
 
 
-def _cameras(footage: Path, count: int) -> tuple[subprocess.Popen[str], list[str]]:
-    command = [sys.executable, "-m", "vms", "camera", str(footage), "--count", str(count), "--port", "0"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    urls: list[str] = []
-    while len(urls) < count:
-        line = process.stdout.readline()
-        if not line:
-            sys.exit("bench ingest: the virtual cameras ended; their message is above")
-        urls += re.findall(r"rtsp://\S+", line)
-    return process, urls
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="scripts/bench ingest", description=__doc__.splitlines()[0])
+    parser.add_argument("--cameras", type=int, default=40)
+    parser.add_argument("--seconds", type=float, default=30.0)
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--media", type=int, help="media processes; as many as suit the machine by default")
+    how.add_argument("--single-process", action="store_true", help="our side in one process")
+    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    return parser.parse_args()
 
 
-def _ours(urls: list[str], folder: Path, seconds: float) -> Side:
-    folder.mkdir()
-    config = folder / "vms.json"  # JSON is YAML
-    cameras = [{"id": f"c{number}", "name": f"c{number}", "source": url} for number, url in enumerate(urls)]
-    volumes = [{"path": str(folder / "recordings"), "quota": "100GiB"}]
-    tree: dict[str, Any] = {"data_dir": str(folder), "http": {"port": 0}, "webrtc": {"port": 0}}
-    tree |= {"storage": {"volumes": volumes}, "cameras": cameras}
-    config.write_text(json.dumps(tree))
-    log = (folder / "log").open("w")
-    command = [sys.executable, "-m", "vms", "serve", "--config", str(config), "--json-logs"]
-    process = subprocess.Popen(command, stderr=log)
-    try:
-        url = _wait_for_url(folder / "log", process)
-        _wait_until_live(url, len(urls))
-        side = _measure([process.pid], folder, len(urls), seconds)
-        metrics = urllib.request.urlopen(f"{url}/metrics").read().decode()
-        lag = re.search(r'vms_event_loop_lag_seconds\{quantile="0.99"\} (\S+)', metrics)
-        return Side(*side, loop_lag_p99_ms=float(lag[1]) * 1000 if lag else None)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait()
+def _ours(urls: Sequence[str], folder: Path, sent: float, options: argparse.Namespace) -> Side:
+    with System(folder, urls, media=options.media, single_process=options.single_process) as system:
+        system.wait_recording()
+        members = system.members()
+        groups = {
+            "all": [member.pid for member in members],
+            "media": [member.pid for member in members if member.role == "media"],
+        }
+        costs, share = _measure(groups, system, sent, options.seconds)
+        media = costs["media"] if groups["media"] else None
+        return Side(
+            costs["all"].cpu / len(urls),
+            costs["all"].pss_mib,
+            costs["all"].rss_mib,
+            share,
+            loop_lag_p99_ms=system.metrics().loop_lag_p99_ms(),
+            media_cpu=media.cpu / len(urls) if media else None,
+            media_pss_mib=media.pss_mib if media else None,
+            processes=len(members),
+        )
 
 
-def _ffmpeg(urls: list[str], folder: Path, seconds: float) -> Side:
-    folder.mkdir()
-    processes = []
-    for number, url in enumerate(urls):
-        camera = folder / str(number)
-        camera.mkdir()
-        segments = [
-            "-f",
-            "segment",
-            "-segment_time",
-            "300",
-            "-segment_format",
-            "mp4",
-            "-reset_timestamps",
-            "1",
-        ]
-        segments += ["-segment_format_options", "movflags=frag_keyframe+empty_moov", f"{camera}/%d.mp4"]
-        command = [
-            "ffmpeg",
-            "-nostdin",
-            "-v",
-            "error",
-            "-rtsp_transport",
-            "tcp",
-            "-i",
-            url,
-            "-c",
-            "copy",
-            *segments,
-        ]
-        processes.append(subprocess.Popen(command, stderr=subprocess.DEVNULL))
-    try:
-        deadline = time.monotonic() + 60
-        while sum(1 for path in folder.rglob("*.mp4") if path.stat().st_size > 100_000) < len(urls):
-            if time.monotonic() > deadline:
-                sys.exit("bench ingest: not every ffmpeg recorded within 60 s")
-            time.sleep(0.2)
-        return Side(*_measure([process.pid for process in processes], folder, len(urls), seconds))
-    finally:
-        for process in processes:
-            process.kill()
-        for process in processes:
-            process.wait()
+def _ffmpeg(urls: Sequence[str], folder: Path, sent: float, seconds: float) -> Side:
+    with FfmpegRecorders(folder, urls) as recorders:
+        recorders.wait_recording()
+        costs, share = _measure({"all": recorders.pids}, recorders, sent, seconds)
+        cost = costs["all"]
+        return Side(cost.cpu / len(urls), cost.pss_mib, cost.rss_mib, share, processes=len(urls))
 
 
 def _measure(
-    pids: list[int], folder: Path, cameras: int, seconds: float
-) -> tuple[float, float, float, float]:
-    """(CPU seconds per camera-second, peak PSS in MiB, peak RSS in MiB, recorded bytes over sent bytes)."""
-    before, bytes_before, began = usage(pids), _recorded(folder), time.monotonic()
-    peak_pss = peak_rss = 0
-    while time.monotonic() < began + seconds:
-        time.sleep(1)
-        now = usage(pids)
-        peak_pss, peak_rss = max(peak_pss, now.pss_bytes), max(peak_rss, now.rss_bytes)
-    after, bytes_after, lasted = usage(pids), _recorded(folder), time.monotonic() - began
-    sent = cameras * lasted * BITRATE / 8
-    cpu = (after.cpu_s - before.cpu_s) / (cameras * lasted)
-    return cpu, peak_pss / 2**20, peak_rss / 2**20, (bytes_after - bytes_before) / sent
+    groups: Mapping[str, Sequence[int]], side: System | FfmpegRecorders, sent: float, seconds: float
+) -> tuple[dict[str, Cost], float]:
+    """What the groups cost, and recorded bytes over sent ones; `sent`: a second."""
+    bytes_before, began = side.recorded_bytes(), time.monotonic()
+    costs = measure(groups, seconds)
+    return costs, (side.recorded_bytes() - bytes_before) / (sent * (time.monotonic() - began))
 
 
-def _recorded(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*.mp4"))
-
-
-def _wait_for_url(log: Path, process: subprocess.Popen[Any]) -> str:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
-        found = re.search(r'"url": "(http://[^"]+)"', log.read_text())
-        if found:
-            return found[1].rstrip("/")
-        time.sleep(0.1)
-    sys.exit(f"bench ingest: the system did not start; its log:\n{log.read_text()[-2000:]}")
-
-
-def _wait_until_live(url: str, count: int) -> None:
-    deadline = time.monotonic() + 60
-    states: list[str] = []
-    while time.monotonic() < deadline:
-        cameras = json.load(urllib.request.urlopen(f"{url}/api/v1/cameras"))["cameras"]
-        states = [camera["state"] for camera in cameras]
-        if len(cameras) == count and all(c["state"] == "live" and c["recording"] for c in cameras):
-            return
-        time.sleep(0.2)
-    sys.exit(f"bench ingest: not every camera was live within 60 s: {states}")
+def _ratio(ours: float | None, peer: float) -> float | None:
+    return None if ours is None else round(ours / peer, 3)
 
 
 def _print(result: dict[str, Any], ours: Side, peer: Side) -> None:
     table = Table(title=f"{result['cameras']} cameras recorded, {result['machine']}")
-    for column in ("", "ours", "ffmpeg, one a camera", "ratio"):
+    for column in ("", f"ours, {ours.processes} processes", "ffmpeg, one a camera", "ratio"):
         table.add_column(column, justify="left" if not column else "right")
     table.add_row("CPU, % of a core a camera", f"{ours.cpu:.3%}", f"{peer.cpu:.3%}", str(result["ratio_cpu"]))
-    table.add_row(
-        "memory, MiB (PSS)", f"{ours.pss_mib:.0f}", f"{peer.pss_mib:.0f}", str(result["ratio_memory_pss"])
-    )
-    table.add_row(
-        "memory, MiB (sum of RSS)",
-        f"{ours.rss_mib:.0f}",
-        f"{peer.rss_mib:.0f}",
-        str(result["ratio_memory_rss"]),
-    )
+    if ours.media_cpu is not None:
+        table.add_row("  media processes alone", f"{ours.media_cpu:.3%}", "", str(result["ratio_cpu_media"]))
+    for name, key in (("memory, MiB (PSS)", "pss"), ("memory, MiB (sum of RSS)", "rss")):
+        mine, theirs = getattr(ours, f"{key}_mib"), getattr(peer, f"{key}_mib")
+        table.add_row(name, f"{mine:.0f}", f"{theirs:.0f}", str(result[f"ratio_memory_{key}"]))
     table.add_row("recorded bytes over sent", f"{ours.bytes_share:.3f}", f"{peer.bytes_share:.3f}", "")
     table.add_row("event loop lag p99, ms", f"{ours.loop_lag_p99_ms or 0:.2f}", "–", "")
     Console().print(table)

@@ -1,45 +1,28 @@
-"""The real system in a process of its own, and real cameras to point it at."""
+"""The real system in processes of its own, real cameras to point it at, and a real browser before it."""
 
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from tests.e2e.system import Process, System
+from playwright.sync_api import Browser, Page, sync_playwright
+from tests.e2e.browser import ARGUMENTS, new_page
+from tests.e2e.system import Process, System, filming, serving
 
 GST_SERVER = Path(__file__).parents[1] / "fixtures" / "gst_rtsp_server.py"
 
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Callable[..., System]]:
-    """Start the system: ``serve(cameras, **sections)``; stopped after the test."""
-    running: list[System] = []
-
-    def start(cameras: list[dict[str, Any]], data_dir: Path | None = None, **sections: Any) -> System:
-        running.append(System(data_dir or tmp_path / "data", cameras, **sections))
-        return running[-1]
-
-    yield start
-    for system in running:
-        system.stop()
+    """Start the system: ``serve(cameras, *options, **sections)``; stopped after the test."""
+    with serving(tmp_path) as serve:
+        yield serve
 
 
 @pytest.fixture
 def virtual_camera() -> Iterator[Callable[..., list[str]]]:
     """Start `vms camera` with the given arguments; gives the cameras' URLs."""
-    running: list[Process] = []
-
-    def start(*arguments: str, count: int = 1) -> list[str]:
-        command = [sys.executable, "-m", "vms", "camera", *arguments, "--count", str(count)]
-        if "--port" not in arguments:
-            command += ["--port", "0"]
-        running.append(Process(*command))
-        return running[-1].find(r"rtsp://\S+", count)
-
-    yield start
-    for process in running:
-        process.stop()
+    with filming() as film:
+        yield film
 
 
 @pytest.fixture
@@ -54,3 +37,19 @@ def gst_camera() -> Iterator[Callable[..., str]]:
     yield start
     for process in running:
         process.stop()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    page = new_page(browser)
+    yield page
+    page.context.close()

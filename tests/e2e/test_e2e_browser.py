@@ -1,52 +1,17 @@
 """Debian's Chromium in front of the real system: what an operator sees and does."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
+from tests.e2e.browser import plays
 from tests.e2e.players import decoded
 from tests.e2e.system import System, camera, wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.needs("chromium", "ffmpeg")]
 
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--autoplay-policy=no-user-gesture-required",
-]
-DECODED = "video => video.getVideoPlaybackQuality().totalVideoFrames"
-PICTURE = """video => {
-    const canvas = document.createElement('canvas');
-    canvas.width = 64; canvas.height = 36;
-    const context = canvas.getContext('2d');
-    context.drawImage(video, 0, 0, 64, 36);
-    return Array.from(context.getImageData(0, 0, 64, 36).data).join();
-}"""
 TOKEN = "a-token-of-some-length"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(
-        locale="en-GB", viewport={"width": 1280, "height": 800}, accept_downloads=True
-    )
-    page = context.new_page()
-    page.set_default_timeout(30_000)
-    yield page
-    context.close()
 
 
 @pytest.fixture
@@ -58,22 +23,12 @@ def system(serve: Callable[..., System], virtual_camera: Callable[..., list[str]
     return system
 
 
-def _plays(page: Page, selector: str) -> None:
-    """Decoded pictures grow, and the picture changes."""
-    video = page.locator(selector).first
-    expect(video).to_be_visible()
-    before = wait_for("a decoded picture", lambda: video.evaluate(DECODED) or None)
-    picture = video.evaluate(PICTURE)
-    wait_for("more decoded pictures", lambda: video.evaluate(DECODED) >= before + 20 or None)
-    assert video.evaluate(PICTURE) != picture
-
-
 def test_the_grid_shows_moving_pictures(page: Page, system: System) -> None:
     page.goto(system.url)
     for camera_id in ("porch", "gate"):
         tile = page.get_by_test_id(f"tile-{camera_id}")
         expect(tile).to_have_attribute("data-state", "live")
-        _plays(page, f"[data-testid=tile-{camera_id}] video")
+        plays(page, f"[data-testid=tile-{camera_id}] video")
     assert system.camera("porch")["viewers"] == 1
     page.goto("about:blank")
     wait_for("no viewer left", lambda: system.camera("porch")["viewers"] == 0 or None, 60)
@@ -93,18 +48,18 @@ def test_a_tile_says_why_its_camera_is_not_live(
 def test_playback_from_the_timeline_plays_and_returns_to_live(page: Page, system: System) -> None:
     system.wait_recorded("porch", 12)
     page.goto(f"{system.url}/cameras/porch")
-    _plays(page, "[data-testid=live-video]")
+    plays(page, "[data-testid=live-video]")
     timeline = page.get_by_test_id("timeline")
     expect(timeline).to_be_visible()
     timeline.focus()
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("Enter")
-    _plays(page, "[data-testid=playback-video]")
+    plays(page, "[data-testid=playback-video]")
     page.get_by_test_id("back-to-live").click()
-    _plays(page, "[data-testid=live-video]")
+    plays(page, "[data-testid=live-video]")
 
 
-def test_a_recording_with_g711_sound_plays(
+def test_a_recording_with_g711_soundplays(
     page: Page, serve: Callable[..., System], virtual_camera: Callable[..., list[str]]
 ) -> None:
     (url,) = virtual_camera("--pattern", "--audio", "pcmu")
@@ -116,7 +71,7 @@ def test_a_recording_with_g711_sound_plays(
     timeline.focus()
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("Enter")
-    _plays(page, "[data-testid=playback-video]")
+    plays(page, "[data-testid=playback-video]")
 
 
 def test_an_export_downloads_and_decodes(page: Page, system: System, tmp_path: Path) -> None:
@@ -154,7 +109,7 @@ def test_whep_starts_a_viewer_and_delete_ends_it(page: Page, system: System) -> 
     page.goto(f"{system.url}/cameras")  # a page of ours without viewers of its own
     status, location = page.evaluate(WHEP, "/api/v1/cameras/porch/whep")
     assert status == 201
-    _plays(page, "#whep")
+    plays(page, "#whep")
     assert system.camera("porch")["viewers"] == 1
     ended = page.evaluate("async url => (await fetch(url, {method: 'DELETE'})).status", location)
     assert ended in (200, 204)
@@ -180,13 +135,13 @@ def test_a_token_lets_the_operator_in(
     field.fill(TOKEN)
     field.press("Enter")
     expect(page.get_by_test_id("tile-porch")).to_have_attribute("data-state", "live")
-    _plays(page, "[data-testid=tile-porch] video")
+    plays(page, "[data-testid=tile-porch] video")
     system.wait_recorded("porch", 4)
     page.goto(f"{system.url}/cameras/porch")
     page.get_by_test_id("timeline").focus()
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("Enter")
-    _plays(page, "[data-testid=playback-video]")
+    plays(page, "[data-testid=playback-video]")
 
 
 def test_the_app_speaks_portuguese(browser: Browser, system: System) -> None:

@@ -60,8 +60,8 @@ def test_hostile_cameras_and_vanishing_viewers_hurt_nobody_and_the_system_stops_
     assert 1 <= min(tried) <= max(tried) < 10, "back-off is respected"
     metrics = system.http.get(f"{system.url}/metrics").text
     assert not re.search(r"vms_camera_crashes_total\S* [1-9]", metrics)
-    lag_s = float(re.findall(r'vms_event_loop_lag_seconds{quantile="0.95"} (\S+)', metrics)[0])
-    assert lag_s < 0.1
+    lags_s = [sample.value for sample in system.metrics("vms_event_loop_lag_seconds", quantile="0.95")]
+    assert max(lags_s) < 0.1
     wait_for("the end of the viewers' consent", lambda: system.camera("good-0")["viewers"] == 0, 40)
     stalled = [_begin_export(system) for _ in range(4)]
     _stops_in_order(system)

@@ -62,7 +62,17 @@ def test_a_token_guards_every_path(
 
 @pytest.mark.parametrize(
     "arguments",
-    [(), ("serve",), ("camera",), ("demo",), ("config",), ("config", "schema"), ("config", "check")],
+    [
+        (),
+        ("serve",),
+        ("camera",),
+        ("demo",),
+        ("status",),
+        ("restart",),
+        ("config",),
+        ("config", "schema"),
+        ("config", "check"),
+    ],
 )
 def test_help_has_examples(arguments: tuple[str, ...]) -> None:
     run = vms(*arguments, "--help")
@@ -73,7 +83,8 @@ def test_help_has_examples(arguments: tuple[str, ...]) -> None:
 
 def test_the_schema_of_the_configuration_is_printed() -> None:
     schema = json.loads(vms("config", "schema").stdout)
-    assert set(schema["properties"]) == {"data_dir", "http", "webrtc", "storage", "cameras"}
+    sections = {"data_dir", "http", "webrtc", "rtsp", "storage", "roles", "bus", "cameras"}
+    assert set(schema["properties"]) == sections
 
 
 def test_a_wrong_configuration_is_explained_without_a_traceback(tmp_path: Path) -> None:

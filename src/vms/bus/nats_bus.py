@@ -33,6 +33,7 @@ _OUTGOING_MESSAGES = 10_000  # published and not yet handed to the connection
 _OUTGOING_BYTES = 16 << 20
 _FIRST_RETRY_S = 0.05
 _LONGEST_RETRY_S = 1.0
+_PATIENCE_S = 5.0  # a server that starts or is restarted is no news; one that stays away is
 
 
 class NatsBus:
@@ -207,14 +208,15 @@ class NatsBus:
 
     async def _keep_connected(self) -> None:
         backoff = Backoff(_FIRST_RETRY_S, _LONGEST_RETRY_S)
-        away = False
+        loop = asyncio.get_running_loop()
+        away_since_s: float | None = loop.time()
         while True:
             try:
                 link = await Link.open(self._address(), self._name, self._count_overrun)
             except BusUnavailable as error:
-                if not away:
+                if away_since_s is not None and loop.time() - away_since_s > _PATIENCE_S:
                     log.warning("the bus is away; commands wait, recording goes on", reason=str(error))
-                away = True
+                    away_since_s = None  # said
                 await asyncio.sleep(backoff.next_s())
                 continue
             except Exception as error:
@@ -230,8 +232,8 @@ class NatsBus:
                 self._linked.clear()
                 self._link = None
                 await link.close()
-            away = True
-            log.warning("the connection to the bus is lost")
+            away_since_s = loop.time()
+            log.info("the connection to the bus is lost")
 
     async def _use(self, link: Link) -> None:
         """Be connected until the loss."""
