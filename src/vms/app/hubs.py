@@ -6,7 +6,7 @@ Belongs here: from a camera to the address of its media process. Does not: subsc
 from pathlib import Path
 
 from vms.app.directory import Directory
-from vms.app.places import NODE, Places
+from vms.app.places import Places
 from vms.common.clock import Clock
 from vms.common.errors import NotFound
 from vms.common.ids import CameraId
@@ -20,6 +20,7 @@ class RelayedHubs:
 
     def __init__(self, places: Places, registry: RegistryClient, directory: Directory, clock: Clock) -> None:
         self._places = places
+        self._node = places.node()
         self._registry = registry
         self._directory = directory
         self.pool = RelayPool(self._locate, clock)
@@ -49,7 +50,7 @@ class RelayedHubs:
         if assignment is None:
             return None
         node, worker = assignment
-        if node == NODE:
+        if node == self._node:
             return UnixAddress(self._places.relay(worker))
         status = self._directory.worker(worker)
         return UnixAddress(Path(status.relay)) if status is not None and status.relay else None

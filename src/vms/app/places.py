@@ -6,15 +6,12 @@ Belongs here: paths and names. Does not: what lies there.
 import contextlib
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
 from vms.bus.server import ADDRESS_FILE
-
-NODE = socket.gethostname().partition(".")[0].lower() or "node"
-"""This machine's name in assignments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +63,11 @@ class Places:
 
     def system_id(self) -> str:
         """What tells this system from every other that might use the same volumes; made at first use."""
-        path = self.data_dir / "system-id"
-        try:
-            return path.read_text().strip()
-        except FileNotFoundError:
-            fresh = path.with_name(f"system-id.{os.getpid()}")
-            fresh.write_text(f"{uuid4()}\n")
-            with contextlib.suppress(FileExistsError):
-                os.link(fresh, path)  # whoever is first decides
-            fresh.unlink()
-            return path.read_text().strip()
+        return _kept_text(self.data_dir / "system-id", lambda: str(uuid4()))
+
+    def node(self) -> str:
+        """This machine's name in assignments: that of its first start, since a container has another each time."""
+        return _kept_text(self.data_dir / "node", _host_name)
 
     def make(self) -> None:
         """Make the directories that processes write into. Raises OSError."""
@@ -87,3 +79,19 @@ class Places:
 def index_of(worker: str) -> int:
     """``2`` of ``media-2``."""
     return int(worker.rpartition("-")[2])
+
+
+def _host_name() -> str:
+    return socket.gethostname().partition(".")[0].lower() or "node"
+
+
+def _kept_text(path: Path, fresh: Callable[[], str]) -> str:
+    """What the file holds; what `fresh` gives is written to it when there is none. Raises OSError."""
+    with contextlib.suppress(FileNotFoundError):
+        return path.read_text().strip()
+    own = path.with_name(f"{path.name}.{os.getpid()}")
+    own.write_text(f"{fresh()}\n")
+    with contextlib.suppress(FileExistsError):
+        os.link(own, path)  # whoever is first decides
+    own.unlink()
+    return path.read_text().strip()

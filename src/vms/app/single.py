@@ -3,11 +3,12 @@
 The roles are those that have processes of their own elsewhere; only hubs are shared instead of relayed.
 """
 
+import asyncio
 import gc
 import os
 import time
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 from vms.app.api import ApiRole
 from vms.app.convert import metrics_message
@@ -15,7 +16,7 @@ from vms.app.directory import Directory
 from vms.app.keeper import KeeperRole
 from vms.app.listeners import bind_rtsp
 from vms.app.media import MediaRole
-from vms.app.places import NODE, Places
+from vms.app.places import Places
 from vms.app.processes import allow_many_files, stop_signal
 from vms.app.remote import Process
 from vms.app.role import Around, Method
@@ -41,6 +42,7 @@ from vms.telemetry.process import ProcessUsage
 
 log = get_logger(__name__)
 
+LOADED_S = 5.0
 MEDIA, STREAM, API, ALL = "media-0", "stream-0", "api-0", "supervisor"
 
 
@@ -77,7 +79,7 @@ class System:
         await bus.start()
         stack.push_async_callback(bus.stop)
         gateway = GatewayService(
-            config.data_dir, bus, clock, node=NODE, workers=(MEDIA,), cameras=config.cameras
+            config.data_dir, bus, clock, node=places.node(), workers=(MEDIA,), cameras=config.cameras
         )
         await gateway.start()
         stack.push_async_callback(gateway.stop)
@@ -119,6 +121,10 @@ class System:
         serving = RunningRole("api", around(API), api)
         await serving.start()
         stack.push_async_callback(serving.stop)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOADED_S):
+                while not registry.loaded:  # noqa: ASYNC110 - it comes over the bus
+                    await asyncio.sleep(0.01)
         self.url = api.service.url
 
 

@@ -24,7 +24,7 @@ from vms.api.listener import url_of
 from vms.app.convert import metrics_message
 from vms.app.events import EventTeller
 from vms.app.listeners import bind_http, bind_rtsp
-from vms.app.places import NODE, Places
+from vms.app.places import Places
 from vms.app.plans import nats_plan, worker_names, worker_plans
 from vms.app.processes import allow_many_files
 from vms.app.settings import holds, write_settings
@@ -47,6 +47,7 @@ from vms.supervisor.supervisor import Supervisor
 from vms.telemetry.logs import configure_logs, get_logger
 from vms.telemetry.loop_lag import LoopLag
 from vms.telemetry.metrics import MetricSource, read
+from vms.telemetry.process import ProcessUsage
 
 log = get_logger(__name__)
 
@@ -88,17 +89,11 @@ class SystemOfProcesses:
         self._link = LauncherLink.from_environment()
         self._notifier = Notifier()
         self._loop_lag = LoopLag()
+        self._usage = ProcessUsage()
         self._bus = NatsBus(lambda: bus_address(self._config, self._places), name="supervisor")
         self._server = NatsServer(self._places.run, self._places.bus_store)
-        self._gateway = GatewayService(
-            self._config.data_dir,
-            self._bus,
-            self._clock,
-            node=NODE,
-            workers=worker_names(self._config)["media"],
-            cameras=self._config.cameras,
-        )
         self._events = EventTeller(self._places.outbox("supervisor"), "supervisor", self._bus, self._clock)
+        self._gateway: GatewayService
         self._supervisor: Supervisor | None = None
         self._reloading = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -133,6 +128,14 @@ class SystemOfProcesses:
         fork_server = ForkServer([sys.executable, "-m", "vms.app.fork_server"])
         await fork_server.start()
         stack.push_async_callback(fork_server.stop)
+        self._gateway = GatewayService(
+            self._config.data_dir,
+            self._bus,
+            self._clock,
+            node=self._places.node(),
+            workers=worker_names(self._config)["media"],
+            cameras=self._config.cameras,
+        )
         await self._gateway.start()
         stack.push_async_callback(self._gateway.stop)
         self._refuse_a_hopeless_start()
@@ -248,7 +251,8 @@ class SystemOfProcesses:
 
     async def _metrics(self, _: bytes) -> bytes:
         assert self._supervisor is not None
-        sources: list[MetricSource] = [self._supervisor, self._gateway, self._events, self._loop_lag]
+        sources: list[MetricSource] = [self._supervisor, self._gateway, self._events]
+        sources += [self._loop_lag, self._usage]
         return metrics_message(read("supervisor", "supervisor", sources)).SerializeToString()
 
     def _in_background(self, work: Coroutine[None, None, None]) -> None:

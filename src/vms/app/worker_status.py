@@ -9,7 +9,6 @@ import os
 import time
 from collections.abc import Callable
 
-from vms.app.places import NODE
 from vms.app.role import Around
 from vms.proto import subjects, worker_pb2
 from vms.telemetry.loop_lag import LoopLag
@@ -31,6 +30,7 @@ class StatusTeller:
         self.worker = around.worker
         self.ready = False
         self._bus = around.bus
+        self._node = around.places.node()
         self._loop_lag = loop_lag
         self._describe = describe
         self._usage = ProcessUsage()
@@ -58,7 +58,7 @@ class StatusTeller:
         status = worker_pb2.WorkerStatus(
             worker=self.worker,
             role=self.role,
-            node=NODE,
+            node=self._node,
             pid=os.getpid(),
             started_ns=self._started_ns,
             ready=self.ready,

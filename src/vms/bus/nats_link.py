@@ -30,11 +30,11 @@ _OPTIONS: dict[str, Any] = {
     "allow_reconnect": False,
     "max_reconnect_attempts": 1,
     "reconnect_time_wait": 0,
-    "ping_interval": 1,  # s; a server that hangs is given up after 2 to 3 of these
+    "ping_interval": 2,  # s; a server that hangs is given up after 2 to 3 of these
     "max_outstanding_pings": 2,
 }
 _RELEASE_S = 0.5
-_LOOK_S = 0.25  # how often we look whether nats-py has given up
+_LOOK_S = 0.5  # how often we look whether nats-py has given up
 _PENDING_MESSAGES = 65_536  # unhandled, of one subscription; beyond, messages are dropped and counted
 _PENDING_BYTES = 32 << 20
 

@@ -91,7 +91,10 @@ class HealthCheck:
         try:
             async with asyncio.timeout(self._timings.poll_s):
                 ready = await plan.ready()
-        except (VmsError, OSError):
+        except (VmsError, OSError):  # time-outs too
+            return False
+        except Exception as error:
+            log.error("asking whether a process works failed", worker=plan.worker, exc_info=error)
             return False
         if ready and self._worker.process is process:
             self._worker.answered(None, ready=True)
