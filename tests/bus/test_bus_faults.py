@@ -170,8 +170,9 @@ async def test_a_long_absence_leaks_nothing(tmp_path: Path, monkeypatch: pytest.
 
 
 async def test_wrong_credentials_do_not_connect_and_are_not_in_the_reason(
-    nats: NatsProcess, capsys: pytest.CaptureFixture[str]
+    nats: NatsProcess, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("vms.bus.nats_bus._PATIENCE_S", 0.0)
     bus = NatsBus(lambda: BusAddress(nats.address().url, "vms", "guessed-password"))
     await bus.start()
     await asyncio.sleep(0.3)
