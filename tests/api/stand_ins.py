@@ -283,6 +283,39 @@ class Machine:
         return [ProcessMetrics("media", "media-0", [family])]
 
 
+@dataclass(frozen=True)
+class Happening:
+    id: str
+    at_ns: int
+    kind: str = "camera_live"
+    camera_id: str = "porch"
+    worker: str = "media-0"
+    text: str = "the camera is live"
+    facts: dict[str, str] = field(default_factory=dict)
+
+
+class Journal:
+    """Events that a test put there, in any order."""
+
+    def __init__(self) -> None:
+        self.happenings: list[Happening] = []
+        self.failing = False
+
+    async def events(
+        self, *, limit: int, before: tuple[int, str] | None, kind: str | None, camera_id: str | None
+    ) -> list[Happening]:
+        if self.failing:
+            raise Unavailable("the journal cannot be read now")
+        found = [
+            event
+            for event in sorted(self.happenings, key=lambda event: (event.at_ns, event.id), reverse=True)
+            if (before is None or (event.at_ns, event.id) < before)
+            and kind in (None, event.kind)
+            and camera_id in (None, event.camera_id)
+        ]
+        return found[:limit]
+
+
 @dataclass
 class Backend:
     """Everything behind the API under test."""
@@ -295,6 +328,7 @@ class Backend:
     player: Player = field(default_factory=Player)
     viewers: Viewers = field(default_factory=Viewers)
     machine: Machine = field(default_factory=Machine)
+    journal: Journal = field(default_factory=Journal)
     ready: bool = True
 
     @property
@@ -307,6 +341,7 @@ class Backend:
             self.viewers,
             self.streams.lease,
             self.machine,
+            self.journal,
             self.clock,
             lambda: self.ready,
         )

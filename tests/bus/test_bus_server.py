@@ -13,7 +13,7 @@ from tests.bus.nats_process import NatsProcess, until
 from vms.bus.address import BusAddress
 from vms.bus.errors import BusUnavailable
 from vms.bus.nats_bus import NatsBus
-from vms.bus.server import NatsServer, is_worth_logging, means_wedged
+from vms.bus.server import NatsServer
 from vms.common.errors import Unavailable
 
 
@@ -156,7 +156,7 @@ def test_it_listens_on_loopback_alone(nats: NatsProcess) -> None:
     assert f"00000000:{port:04X}" not in listening
 
 
-async def test_a_disk_that_refuses_a_write_wedges_the_store_which_its_log_says_and_a_restart_mends(
+async def test_a_disk_that_refuses_a_write_wedges_the_store_and_a_restart_mends_it(
     nats: NatsProcess, nats_bus: NatsBus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vms.bus.nats_link.API_TIMEOUT_S", 0.5)
@@ -167,11 +167,9 @@ async def test_a_disk_that_refuses_a_write_wedges_the_store_which_its_log_says_a
     cameras = nats_bus.bucket("cameras")
     await cameras.put("yard", b"1")
     assert await nats_bus.store_works()
-    assert not any(map(means_wedged, nats.log_lines()))
     with pytest.raises(BusUnavailable):
         for _ in range(10):
             await cameras.put("gate", bytes(500_000))
-    await until(lambda: any(map(means_wedged, nats.log_lines())))
     with pytest.raises(BusUnavailable):  # there is room for this one
         await cameras.put("yard", b"2")
     assert not await nats_bus.store_works()
@@ -184,15 +182,6 @@ async def test_a_disk_that_refuses_a_write_wedges_the_store_which_its_log_says_a
     await cameras.put("yard", b"3")
     assert (await cameras.list())["yard"].value == b"3"
     assert await nats_bus.store_works()
-
-
-def test_warnings_of_the_server_are_worth_logging_and_chatter_is_not() -> None:
-    assert is_worth_logging("[7] 2026/11/23 14:05:00.000000 [WRN] JetStream is full")
-    assert is_worth_logging("[7] 2026/11/23 14:05:00.000000 [ERR] disk")
-    assert is_worth_logging("panic: runtime error")
-    assert is_worth_logging("nats-server: nats.conf:3: unknown field")
-    assert not is_worth_logging("[7] 2026/11/23 14:05:00.000000 [INF] Server is ready")
-    assert not is_worth_logging("")
 
 
 def test_the_address_file_is_json_for_other_programs(server: NatsServer) -> None:

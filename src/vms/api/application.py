@@ -24,7 +24,7 @@ from vms.api.ports import Ports
 from vms.api.problems import http_error, validation_error, vms_error
 from vms.api.request_counters import CountRequests, HttpCounters
 from vms.api.response_headers import SecurityHeaders, WhepCors
-from vms.api.routes import cameras, live, recordings, session, system
+from vms.api.routes import cameras, events, live, recordings, session, system
 from vms.api.web_app import WEB_ROOT, WebApp
 from vms.common.errors import VmsError
 
@@ -94,7 +94,7 @@ def _bare_app(around: Iterable[Middleware]) -> FastAPI:
             RequestValidationError: validation_error,
         },
     )
-    for part in (cameras, recordings, live, system, session):
+    for part in (cameras, recordings, live, system, events, session):
         app.include_router(part.router)
     return app
 

@@ -12,6 +12,7 @@ import hmac
 import os
 import re
 from collections import OrderedDict
+from collections.abc import Callable
 from enum import Enum
 
 from starlette.datastructures import Headers
@@ -20,7 +21,7 @@ from vms.common.clock import NS, Clock
 
 COOKIE_NAME = "vms_session"
 SESSION_S = 12 * 3600
-_REVOKED_MAX = 10_000
+_REVOKED_MAX = 10_000  # ended sessions remembered until their time; beyond, the oldest are forgotten
 _COOKIE_VALUE = re.compile(r"[A-Za-z0-9._-]{1,256}")
 
 
@@ -37,13 +38,15 @@ class Authenticator:
     """Checks tokens and session cookies, in constant time.
 
     session_secret: 32 bytes that stay the same over restarts and belong to this installation alone.
+    on_revoked: called when a session was ended here, so that others who check cookies can be told.
     """
 
     def __init__(self, token: str | None, session_secret: bytes, clock: Clock) -> None:
         self._digest = _digest(token) if token is not None else None
         self._key = hmac.digest(session_secret, self._digest or b"", "sha256")
         self._clock = clock
-        self._revoked: OrderedDict[str, None] = OrderedDict()
+        self._revoked: OrderedDict[str, int] = OrderedDict()  # digest of the cookie → its expiry, Unix s
+        self.on_revoked: Callable[[], None] = lambda: None
 
     @property
     def required(self) -> bool:
@@ -55,7 +58,7 @@ class Authenticator:
 
     def new_session(self) -> str:
         """A cookie value for someone who showed the token."""
-        expiry_s = self._clock.wall_ns() // NS + SESSION_S
+        expiry_s = self._now_s() + SESSION_S
         body = f"v1.{expiry_s}.{_text(os.urandom(16))}"
         return f"{body}.{self._mac(body)}"
 
@@ -64,15 +67,29 @@ class Authenticator:
         body, _, mac = value.rpartition(".")
         if not self.required or not hmac.compare_digest(self._mac(body).encode(), mac.encode()):
             return False
-        expiry_s = int(body.split(".")[1])
-        return self._clock.wall_ns() < expiry_s * NS and value not in self._revoked
+        return self._now_s() < _expiry_s(value) and session_digest(value) not in self._revoked
 
     def end_session(self, value: str) -> None:
         """Make a cookie worthless before its time, should a copy of it exist."""
         if self.is_session(value):
-            self._revoked[value] = None
-            if len(self._revoked) > _REVOKED_MAX:
-                self._revoked.popitem(last=False)
+            self.revoke(session_digest(value), _expiry_s(value))
+            self.on_revoked()
+
+    def revoke(self, digest: str, expiry_s: int) -> None:
+        """Take the cookie of this `session_digest` no more. expiry_s: when it would expire by itself, Unix s."""
+        now_s = self._now_s()
+        if expiry_s <= now_s:
+            return
+        self._revoked[digest] = min(expiry_s, now_s + SESSION_S)
+        if len(self._revoked) > _REVOKED_MAX:
+            self._forget_expired(now_s)
+        if len(self._revoked) > _REVOKED_MAX:
+            self._revoked.popitem(last=False)
+
+    def revoked(self) -> dict[str, int]:
+        """Sessions ended before their time that has not come yet: digest → expiry, Unix s."""
+        self._forget_expired(self._now_s())
+        return dict(self._revoked)
 
     def credential(self, headers: Headers) -> Credential:
         """What the request shows; a wrong Bearer token is not made up for by a cookie."""
@@ -84,8 +101,20 @@ class Authenticator:
         value = session_cookie(headers)
         return Credential.COOKIE if value is not None and self.is_session(value) else Credential.NONE
 
+    def _forget_expired(self, now_s: int) -> None:
+        for digest in [digest for digest, expiry_s in self._revoked.items() if expiry_s <= now_s]:
+            del self._revoked[digest]
+
+    def _now_s(self) -> int:
+        return self._clock.wall_ns() // NS
+
     def _mac(self, body: str) -> str:
         return _text(hmac.digest(self._key, body.encode(), "sha256"))
+
+
+def session_digest(value: str) -> str:
+    """What names a cookie to those who must not know it: SHA-256, hexadecimal."""
+    return _digest(value).hex()
 
 
 def session_cookie(headers: Headers) -> str | None:
@@ -97,6 +126,11 @@ def session_cookie(headers: Headers) -> str | None:
             if name.strip() == COOKIE_NAME and _COOKIE_VALUE.fullmatch(value.strip()):
                 return value.strip()
     return None
+
+
+def _expiry_s(value: str) -> int:
+    """Of a cookie whose MAC is right."""
+    return int(value.split(".")[1])
 
 
 def _digest(text: str) -> bytes:

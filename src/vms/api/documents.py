@@ -233,6 +233,37 @@ class RestartedDocument(BaseModel):
     workers: list[str]
 
 
+class EventDocument(BaseModel):
+    """Something that happened in the system."""
+
+    id: Annotated[str, Field(description="UUIDv7; the same event is the same id")]
+    at: Time
+    kind: Annotated[
+        str,
+        Field(
+            description="camera_live, camera_failed, worker_started, worker_ended, worker_hung; more may come",
+            examples=["camera_failed"],
+        ),
+    ]
+    camera: Annotated[
+        str | None, Field(description="the camera's id; null where it is about none", examples=["porch"])
+    ]
+    worker: Annotated[
+        str | None, Field(description="the process that it is about, or that tells it", examples=["media-0"])
+    ]
+    text: Annotated[str, Field(description="what happened, for a person", examples=["no answer in 10.0 s"])]
+    facts: Annotated[
+        dict[str, str], Field(description="the same for programs", examples=[{"reason_code": "unreachable"}])
+    ]
+
+
+class EventList(BaseModel):
+    """Events, the newest first. next_cursor: the `cursor` of those before; null when there are none."""
+
+    events: list[EventDocument]
+    next_cursor: str | None
+
+
 class Login(Body):
     """The token of the configuration (http.token)."""
 

@@ -33,7 +33,8 @@ _TAGS = [
     {"name": "cameras", "description": "Which cameras there are, and how they are doing."},
     {"name": "recordings", "description": "What was recorded: timeline, playback, export, pictures."},
     {"name": "live", "description": "Live video over WebRTC (WHEP, draft-ietf-wish-whep)."},
-    {"name": "system", "description": "Health and metrics."},
+    {"name": "system", "description": "Health, metrics, the processes of the machine."},
+    {"name": "events", "description": "What happened: cameras that came or failed, processes that ended."},
     {"name": "session", "description": "Logging in from a browser."},
 ]
 

@@ -278,6 +278,34 @@ class Machine(Protocol):
         """What every process counts, but for this one; those that do not answer are left out."""
 
 
+class Event(Protocol):
+    """Something that happened. at_ns: Unix ns. camera_id: "" for one that is no camera's."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def at_ns(self) -> int: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def camera_id(self) -> str: ...
+    @property
+    def worker(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def facts(self) -> Mapping[str, str]: ...
+
+
+class Events(Protocol):
+    """What happened in the system (vms.gateway.journal)."""
+
+    async def events(
+        self, *, limit: int, before: tuple[int, str] | None, kind: str | None, camera_id: str | None
+    ) -> Sequence[Event]:
+        """The newest first. before: (at_ns, id) of an event, those older than it. Raises Unavailable."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """Everything the API works with.
@@ -294,6 +322,7 @@ class Ports:
     live: Live
     lease: Callable[[CameraId], HubLease]
     machine: Machine
+    events: Events
     clock: Clock
     ready: Callable[[], bool] = lambda: True
     worker: str = "api-0"

@@ -8,6 +8,7 @@ from collections.abc import Generator, Sequence
 import uvicorn
 
 from vms.api.application import ApiSettings, create_app
+from vms.api.auth import Authenticator
 from vms.api.http_protocol import BoundedHttpProtocol
 from vms.api.listener import listen, url_of
 from vms.api.ports import Ports
@@ -44,6 +45,12 @@ class ApiService:
     def sources(self) -> Sequence[MetricSource]:
         """Who counts in this process."""
         return [*self._ports.metrics, *self._app.state.metric_sources]
+
+    @property
+    def authenticator(self) -> Authenticator:
+        """Who is let in; sessions that end elsewhere have to be told it (vms.app.revocations)."""
+        authenticator: Authenticator = self._app.state.authenticator
+        return authenticator
 
     @property
     def url(self) -> str:

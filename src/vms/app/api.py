@@ -7,9 +7,11 @@ from vms.api.ports import HubLease, Machine, Ports, Registry
 from vms.api.service import ApiService
 from vms.app.directory import Directory
 from vms.app.remote import RemoteLive, RemoteStreams
+from vms.app.revocations import SharedRevocations
 from vms.app.role import Around, Method
 from vms.common.ids import CameraId
 from vms.gateway.client import RegistryClient
+from vms.gateway.journal import JournalReader
 from vms.proto import worker_pb2
 from vms.storage.library import RecordingLibrary
 from vms.storage.playback import Playback
@@ -50,12 +52,14 @@ class ApiRole:
             live=RemoteLive(around.bus, streams, directory),
             lease=lease,
             machine=machine,
+            events=JournalReader(around.places.journal),
             clock=clock,
             ready=lambda: self._ready and registry.loaded,
             worker=worker,
             metrics=(self.playback, *before),
         )
         self.service = ApiService(config.http, ports, session_secret, listener)
+        self._revocations = SharedRevocations(around.bus, self.service.authenticator)
 
     @property
     def sources(self) -> Sequence[MetricSource]:
@@ -67,6 +71,7 @@ class ApiRole:
 
     async def start(self) -> None:
         """Raises AddressUnavailable."""
+        await self._revocations.start()
         await self.service.start()
         self._ready = True
 
@@ -74,6 +79,7 @@ class ApiRole:
         """Answer what was begun, then close."""
         self._ready = False
         await self.service.stop()
+        await self._revocations.stop()
         await self.playback.stop()
         await self.library.stop()
 

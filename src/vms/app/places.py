@@ -42,6 +42,11 @@ class Places:
         return self.data_dir / "events" / f"{worker}.outbox"
 
     @property
+    def journal(self) -> Path:
+        """What happened, for whoever asks."""
+        return self.data_dir / "events" / "journal.sqlite"
+
+    @property
     def bus_address(self) -> Path:
         """Where the system's own message server listens, and the credentials for it."""
         return self.run / ADDRESS_FILE

@@ -31,13 +31,14 @@ from vms.common.ids import CameraId
 from vms.common.service import Service
 from vms.config import Config
 from vms.gateway.client import RegistryClient
+from vms.gateway.journal_keeper import JournalKeeper
 from vms.gateway.secrets import installation_secrets
 from vms.gateway.service import GatewayService
 from vms.proto import worker_pb2
 from vms.stream import own_hubs
 from vms.telemetry.logs import get_logger
 from vms.telemetry.loop_lag import LoopLag
-from vms.telemetry.metrics import ProcessMetrics, read
+from vms.telemetry.metrics import MetricSource, ProcessMetrics, read
 from vms.telemetry.process import ProcessUsage
 
 log = get_logger(__name__)
@@ -85,6 +86,9 @@ class System:
         stack.push_async_callback(gateway.stop)
         if gateway.first_error is not None:
             raise gateway.first_error
+        journal = JournalKeeper(bus, places.journal)
+        await journal.start()
+        stack.push_async_callback(journal.stop)
         keepers = [KeeperRole(volume, places, clock, beside_media=True) for volume in config.volumes()]
 
         def around(worker: str) -> Around:
@@ -96,7 +100,7 @@ class System:
         registry = RegistryClient(bus, config.data_dir)
         registry.on_change = lambda camera_id: _end_if_removed(registry, stream, camera_id)
         directory = Directory(bus, clock)
-        machine = _OneProcess()
+        machine = _OneProcess(journal)
         api = ApiRole(
             around(API),
             registry=registry,
@@ -151,10 +155,12 @@ def _end_if_removed(registry: RegistryClient, stream: StreamRole, camera_id: Cam
 class _OneProcess:
     """Implements the API's Machine, and the control socket, for a system in one process."""
 
-    def __init__(self) -> None:
+    def __init__(self, *before: MetricSource) -> None:
+        """before: who else counts here and belongs to no role."""
         self.roles: Sequence[RunningRole] = ()
         self.lag = LoopLag()
         self._usage = ProcessUsage()
+        self._sources = [*before, self.lag, self._usage]
         self._began_s = time.monotonic()
 
     async def processes(self) -> Sequence[Process]:
@@ -180,7 +186,7 @@ class _OneProcess:
         raise Conflict(f"{target}: all roles run in one process; restart the system instead")
 
     async def metrics(self) -> Sequence[ProcessMetrics]:
-        return [*(role.metrics() for role in self.roles), read("supervisor", ALL, [self.lag, self._usage])]
+        return [*(role.metrics() for role in self.roles), read("supervisor", ALL, self._sources)]
 
     def methods(self) -> dict[str, Method]:
         return {"status": self._status, "restart": self._restart, "metrics": self._own_metrics}
@@ -195,4 +201,4 @@ class _OneProcess:
         return b""
 
     async def _own_metrics(self, _: bytes) -> bytes:
-        return metrics_message(read("supervisor", ALL, [self.lag, self._usage])).SerializeToString()
+        return metrics_message(read("supervisor", ALL, self._sources)).SerializeToString()

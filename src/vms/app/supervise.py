@@ -35,6 +35,7 @@ from vms.common.clock import SystemClock
 from vms.common.data_directory import DataDirectory
 from vms.common.errors import Conflict, VmsError
 from vms.config import Config, load_config
+from vms.gateway.journal_keeper import JournalKeeper
 from vms.gateway.service import GatewayService
 from vms.proto import worker_pb2
 from vms.supervisor.child import RUN_DIR_VARIABLE, Lifeline
@@ -93,6 +94,7 @@ class SystemOfProcesses:
         self._bus = NatsBus(lambda: bus_address(self._config, self._places), name="supervisor")
         self._server = NatsServer(self._places.run, self._places.bus_store)
         self._events = EventTeller(self._places.outbox("supervisor"), "supervisor", self._bus, self._clock)
+        self._journal = JournalKeeper(self._bus, self._places.journal)
         self._gateway: GatewayService
         self._supervisor: Supervisor | None = None
         self._reloading = asyncio.Lock()
@@ -143,6 +145,8 @@ class SystemOfProcesses:
         stack.push_async_callback(self._bus.stop)
         await self._events.start()
         stack.push_async_callback(self._events.stop)
+        await self._journal.start()
+        stack.push_async_callback(self._journal.stop)
         await self._loop_lag.start()
         stack.push_async_callback(self._loop_lag.stop)
         if self._link.restarts == 0:  # else the workers run already, and are only taken on
@@ -251,7 +255,7 @@ class SystemOfProcesses:
 
     async def _metrics(self, _: bytes) -> bytes:
         assert self._supervisor is not None
-        sources: list[MetricSource] = [self._supervisor, self._gateway, self._events]
+        sources: list[MetricSource] = [self._supervisor, self._gateway, self._events, self._journal]
         sources += [self._loop_lag, self._usage]
         return metrics_message(read("supervisor", "supervisor", sources)).SerializeToString()
 

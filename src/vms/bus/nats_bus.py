@@ -91,7 +91,8 @@ class NatsBus:
     async def store_works(self) -> bool:
         """Whether JetStream answers, and answered our last write to each stream; else its server needs a restart.
 
-        See vms.bus.server.means_wedged.
+        After a write that failed, on a full disk for example, the server reads on and answers no write of that stream,
+        also when there is room again.
         """
         try:
             link = await self.link(0)

@@ -109,22 +109,6 @@ class NatsServer:
         return {**kept, "GOMEMLIMIT": GO_MEMORY_LIMIT, "GOMAXPROCS": "2"}
 
 
-def is_worth_logging(line: str) -> bool:
-    """Whether a line of the server's standard error is a warning or worse: it has no level of its own for that."""
-    return bool(line.strip()) and not any(level in line for level in ("[INF]", "[DBG]", "[TRC]"))
-
-
-def means_wedged(line: str) -> bool:
-    """Whether a line of its standard error says that it will store nothing more until it is started again.
-
-    After a write that failed, on a full disk for example, it reads on and answers no write of that stream, also when
-    there is room again. Start it again, with a back-off, as the disk may still be full.
-    """
-    return any(
-        sign in line for sign in ("ritical write error", "JetStream out of", "JetStream will be DISABLED")
-    )
-
-
 def _quoted(path: Path) -> str:
     return str(path.absolute()).replace("\\", "\\\\").replace('"', '\\"')
 

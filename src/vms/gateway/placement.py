@@ -202,14 +202,11 @@ class _Placing:
 
     def _with_standbys(self, planned: Mapping[CameraId, Assignment]) -> dict[CameraId, Assignment]:
         done: dict[CameraId, Assignment] = {}
-        everyone = frozenset(self._loads)
+        everyone = sorted(self._loads)
         for camera_id in sorted(planned):
             assignment = planned[camera_id]
             # An order that is complete stands: it would change with every measurement otherwise
-            if (
-                everyone != {assignment.worker, *assignment.standby}
-                or assignment.worker in assignment.standby
-            ):
+            if everyone != sorted((assignment.worker, *assignment.standby)):
                 assignment = replace(assignment, standby=self._standbys(assignment))
             if assignment.standby:
                 self._loads[assignment.standby[0]].promised += 1
