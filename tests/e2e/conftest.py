@@ -6,9 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 from tests.e2e.browser import ARGUMENTS, new_page
-from tests.e2e.system import Process, System, filming, serving
-
-GST_SERVER = Path(__file__).parents[1] / "fixtures" / "gst_rtsp_server.py"
+from tests.e2e.system import System, filming, gst_filming, serving
 
 
 @pytest.fixture
@@ -28,15 +26,8 @@ def virtual_camera() -> Iterator[Callable[..., list[str]]]:
 @pytest.fixture
 def gst_camera() -> Iterator[Callable[..., str]]:
     """Start GStreamer's RTSP server with a launch line; gives its URL."""
-    running: list[Process] = []
-
-    def start(launch: str, *arguments: str) -> str:
-        running.append(Process("/usr/bin/python3", str(GST_SERVER), launch, *arguments))
-        return running[-1].find(r"rtsp://\S+")[0]
-
-    yield start
-    for process in running:
-        process.stop()
+    with gst_filming() as film:
+        yield film
 
 
 @pytest.fixture(scope="module")

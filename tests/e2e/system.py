@@ -25,6 +25,7 @@ from vms.proto import worker_pb2
 from vms.supervisor.view import fetch_status
 
 T = TypeVar("T")
+GST_SERVER = Path(__file__).parents[1] / "fixtures" / "gst_rtsp_server.py"
 
 
 def wait_for(what: str, probe: Callable[[], T | None], timeout_s: float = 30) -> T:
@@ -259,6 +260,20 @@ def filming() -> Iterator[Callable[..., list[str]]]:
             command += ["--port", "0"]
         running.append(Process(*command))
         return running[-1].find(r"rtsp://\S+", count)
+
+    yield film
+    for process in running:
+        process.stop()
+
+
+@contextlib.contextmanager
+def gst_filming() -> Iterator[Callable[..., str]]:
+    """Gives ``film(launch, *arguments)``, which starts GStreamer's RTSP server and returns its URL."""
+    running: list[Process] = []
+
+    def film(launch: str, *arguments: str) -> str:
+        running.append(Process("/usr/bin/python3", str(GST_SERVER), launch, *arguments))
+        return running[-1].find(r"rtsp://\S+")[0]
 
     yield film
     for process in running:

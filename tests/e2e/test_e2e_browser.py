@@ -1,26 +1,32 @@
 """Debian's Chromium in front of the real system: what an operator sees and does."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from tests.e2e.browser import plays
 from tests.e2e.players import decoded
-from tests.e2e.system import System, camera, wait_for
+from tests.e2e.system import System, camera, filming, serving, wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.needs("chromium", "ffmpeg")]
 
 TOKEN = "a-token-of-some-length"
 
 
-@pytest.fixture
-def system(serve: Callable[..., System], virtual_camera: Callable[..., list[str]]) -> System:
-    urls = virtual_camera("--pattern", count=2)
-    system = serve([camera("porch", urls[0]), camera("gate", urls[1])])
-    system.wait_live("porch")
-    system.wait_live("gate")
-    return system
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    with filming() as film, serving(tmp_path_factory.mktemp("browser")) as serve:
+        urls = film("--pattern", count=2)
+        sounding = film("--pattern", "--audio", "pcmu")
+        locked = film("--pattern", "--user", "admin", "--password", "right-password")
+        wrong = locked[0].replace("rtsp://", "rtsp://admin:wrong@")
+        names = ("porch", "gate", "sounding", "locked")
+        cameras = [camera(*each) for each in zip(names, (*urls, *sounding, wrong), strict=True)]
+        system = serve(cameras)
+        for camera_id in ("porch", "gate", "sounding"):
+            system.wait_live(camera_id)
+        yield system
 
 
 def test_the_grid_shows_moving_pictures(page: Page, system: System) -> None:
@@ -29,16 +35,12 @@ def test_the_grid_shows_moving_pictures(page: Page, system: System) -> None:
         tile = page.get_by_test_id(f"tile-{camera_id}")
         expect(tile).to_have_attribute("data-state", "live")
         plays(page, f"[data-testid=tile-{camera_id}] video")
-    assert system.camera("porch")["viewers"] == 1
+    wait_for("one viewer", lambda: system.camera("porch")["viewers"] == 1)
     page.goto("about:blank")
     wait_for("no viewer left", lambda: system.camera("porch")["viewers"] == 0 or None, 60)
 
 
-def test_a_tile_says_why_its_camera_is_not_live(
-    page: Page, serve: Callable[..., System], virtual_camera: Callable[..., list[str]]
-) -> None:
-    (url,) = virtual_camera("--pattern", "--user", "admin", "--password", "right-password")
-    system = serve([camera("locked", url.replace("rtsp://", "rtsp://admin:wrong@"))])
+def test_a_tile_says_why_its_camera_is_not_live(page: Page, system: System) -> None:
     page.goto(system.url)
     tile = page.get_by_test_id("tile-locked")
     expect(tile).to_have_attribute("data-state", "failed")
@@ -59,14 +61,10 @@ def test_playback_from_the_timeline_plays_and_returns_to_live(page: Page, system
     plays(page, "[data-testid=live-video]")
 
 
-def test_a_recording_with_g711_soundplays(
-    page: Page, serve: Callable[..., System], virtual_camera: Callable[..., list[str]]
-) -> None:
-    (url,) = virtual_camera("--pattern", "--audio", "pcmu")
-    system = serve([camera("porch", url)])
-    assert system.wait_live("porch")["audio"] == "pcmu"
-    system.wait_recorded("porch", 8)
-    page.goto(f"{system.url}/cameras/porch")
+def test_a_recording_with_g711_sound_plays(page: Page, system: System) -> None:
+    assert system.wait_live("sounding")["audio"] == "pcmu"
+    system.wait_recorded("sounding", 8)
+    page.goto(f"{system.url}/cameras/sounding")
     timeline = page.get_by_test_id("timeline")
     timeline.focus()
     page.keyboard.press("ArrowLeft")
@@ -107,10 +105,11 @@ WHEP = """async url => {
 
 def test_whep_starts_a_viewer_and_delete_ends_it(page: Page, system: System) -> None:
     page.goto(f"{system.url}/cameras")  # a page of ours without viewers of its own
+    wait_for("no other viewer", lambda: system.camera("porch")["viewers"] == 0, 60)
     status, location = page.evaluate(WHEP, "/api/v1/cameras/porch/whep")
     assert status == 201
     plays(page, "#whep")
-    assert system.camera("porch")["viewers"] == 1
+    wait_for("one viewer", lambda: system.camera("porch")["viewers"] == 1)
     ended = page.evaluate("async url => (await fetch(url, {method: 'DELETE'})).status", location)
     assert ended in (200, 204)
     wait_for("the viewer's end", lambda: system.camera("porch")["viewers"] == 0 or None)

@@ -133,6 +133,32 @@ def test_a_system_killed_again_and_again_recovers_every_recording(
         assert decoded(path)
 
 
+def test_a_camera_that_drops_and_returns_leaves_a_gap_with_its_reason(
+    serve: Callable[..., System], virtual_camera: Callable[..., list[str]]
+) -> None:
+    (dropping,) = virtual_camera("--pattern", "--drop-after", "8", "--drop-for", "2")
+    (steady,) = virtual_camera("--pattern")
+    system = serve([camera("dropping", dropping), camera("steady", steady)])
+    system.wait_live("dropping")
+    system.wait_live("steady")
+    failed = wait_for("the drop", lambda: (c := system.camera("dropping"))["state"] == "failed" and c)
+    assert failed["reason"]
+    assert failed["reason_code"]
+    gap = wait_for("the gap", lambda: system.recordings("dropping")["gaps"])[0]
+    assert gap["reason"] == "camera_lost"
+    system.wait_live("dropping")
+    gap = wait_for(
+        "the end of the gap", lambda: [g for g in system.recordings("dropping")["gaps"] if g["end"]]
+    )[0]
+    assert gap["start"] < gap["end"]
+    wait_for("two spans", lambda: len(system.recordings("dropping")["spans"]) >= 2 or None)
+    playlist = system.http.get("/cameras/dropping/playback.m3u8").text
+    assert playlist.count("#EXT-X-DISCONTINUITY\n") == 1
+    other = system.recordings("steady")
+    assert (len(other["spans"]), other["gaps"]) == (1, [])
+    assert system.http.get(f"{system.url}/readyz").status_code == 200
+
+
 RECONFIGURED = "filesrc location={path} ! tsdemux ! h264parse config-interval=-1 ! rtph264pay name=pay0 pt=96"
 
 

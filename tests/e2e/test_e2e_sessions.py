@@ -1,0 +1,170 @@
+"""A viewer's session over many connections and processes; players of the public RTSP server."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import httpx
+import pytest
+from bench._viewer import SinkViewer
+from tests.e2e.system import System, camera, filming, serving, wait_for
+
+pytestmark = pytest.mark.e2e
+
+CAMERAS = ["porch", "gate"]
+TOKEN = "a-token-of-some-length"
+SDP = {"Content-Type": "application/sdp"}
+FRAGMENT = {"Content-Type": "application/trickle-ice-sdpfrag"}
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    with filming() as film, serving(tmp_path_factory.mktemp("sessions")) as serve:
+        urls = film("--pattern", "--bitrate", "500000", count=len(CAMERAS))
+        cameras = [camera(camera_id, url) for camera_id, url in zip(CAMERAS, urls, strict=True)]
+        system = serve(cameras, roles={"media": 1, "stream": 2, "api": 2})
+        for camera_id in CAMERAS:
+            system.wait_live(camera_id)
+        yield system
+
+
+@dataclass
+class Viewing:
+    """A session as a player knows it."""
+
+    viewer: SinkViewer
+    location: str
+    etag: str
+
+    @property
+    def worker(self) -> str:
+        return self.location.rpartition("/")[2].partition(".")[0]
+
+
+def _ask(system: System, method: str, url: str, **more: object) -> httpx.Response:
+    """One request over a TCP connection of its own."""
+    return httpx.request(method, httpx.URL(system.url).join(url), timeout=30, **more)  # type: ignore[arg-type]
+
+
+def _watch(system: System, camera_id: str) -> Viewing:
+    viewer = SinkViewer()
+    url = f"/api/v1/cameras/{camera_id}/whep"
+    answer = _ask(system, "POST", url, content=viewer.offer(), headers=SDP)
+    assert answer.status_code == 201, answer.text
+    viewer.accept(answer.text)
+    return Viewing(viewer, answer.headers["location"], answer.headers["etag"])
+
+
+def _gets_pictures(watching: list[Viewing]) -> None:
+    before = [each.viewer.packets for each in watching]
+
+    def probe() -> bool:
+        for each in watching:
+            each.viewer.readable()
+            each.viewer.tick()
+        return all(each.viewer.packets > packets + 20 for each, packets in zip(watching, before, strict=True))
+
+    wait_for("pictures", probe)
+
+
+@pytest.fixture
+def both(system: System) -> Iterator[dict[str, Viewing]]:
+    """A session of each stream process: the second camera's goes to the one that has less to do."""
+    viewings: list[Viewing] = []
+    for camera_id in CAMERAS:
+        begun = _sessions_begun(system)
+        viewings.append(_watch(system, camera_id))
+        _gets_pictures(viewings)
+        wait_for("the session to be counted", lambda begun=begun: _sessions_begun(system) == begun + 1)
+    found = {viewing.worker: viewing for viewing in viewings}
+    assert sorted(found) == ["stream-0", "stream-1"]
+    yield found
+    for viewing in viewings:
+        viewing.viewer.close()
+        _ask(system, "DELETE", viewing.location)
+
+
+def _sessions_begun(system: System) -> float:
+    return sum(sample.value for sample in system.metrics("vms_stream_sessions_total"))
+
+
+def test_every_request_of_a_session_finds_it_over_a_connection_of_its_own(
+    system: System, both: dict[str, Viewing]
+) -> None:
+    _gets_pictures(list(both.values()))
+    for viewing in both.values():
+        for _ in range(6):  # whichever api process answers
+            assert _ask(system, "GET", viewing.location).status_code == 204
+            viewer = viewing.viewer
+            lines = [f"a=ice-ufrag:{viewer.ufrag}", f"a=ice-pwd:{viewer.pwd}", "a=end-of-candidates", ""]
+            fragment = "\r\n".join(lines)
+            headers = FRAGMENT | {"If-Match": viewing.etag}
+            answer = _ask(system, "PATCH", viewing.location, content=fragment, headers=headers)
+            assert answer.status_code == 204, answer.text
+            headers["If-Match"] = '"of another session"'
+            answer = _ask(system, "PATCH", viewing.location, content=fragment, headers=headers)
+            assert answer.status_code == 412, answer.text
+        session_id = viewing.location.rpartition("/")[2]
+        (other_id,) = (each for each in CAMERAS if f"/{each}/" not in viewing.location)
+        other = f"/api/v1/cameras/{other_id}/whep/{session_id}"
+        assert _ask(system, "GET", other).status_code == 404, "it is a session of another camera"
+    assert {sample.labels["worker"] for sample in system.metrics("vms_http_requests_total")} == {
+        "api-0",
+        "api-1",
+    }
+    for viewing in both.values():
+        assert _ask(system, "DELETE", viewing.location).status_code == 204
+        for _ in range(4):
+            assert _ask(system, "GET", viewing.location).status_code == 404
+        assert _ask(system, "DELETE", viewing.location).status_code == 404
+        wait_for("the goodbye", lambda viewer=viewing.viewer: viewer.readable() or viewer.closed)
+
+
+def test_a_session_ends_with_its_process_and_those_of_the_other_go_on(
+    system: System, both: dict[str, Viewing]
+) -> None:
+    _gets_pictures(list(both.values()))
+    before = system.wait_running()
+    os.kill(before["stream-1"], signal.SIGKILL)
+    gone, kept = both["stream-1"], both["stream-0"]
+    _gets_pictures([kept])
+    system.wait_replaced(before, ["stream-1"])
+    for _ in range(4):
+        assert _ask(system, "GET", gone.location).status_code == 404
+        assert _ask(system, "GET", kept.location).status_code == 204
+    assert _ask(system, "DELETE", gone.location).status_code == 404
+    _gets_pictures([kept])
+
+
+def _ffprobe(url: str) -> subprocess.CompletedProcess[str]:
+    command = ["ffprobe", "-v", "error", "-rtsp_transport", "tcp", "-show_streams", "-of", "compact", url]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.needs("ffmpeg")
+def test_ffprobe_reads_a_camera_from_the_rtsp_server_whoever_accepts(system: System) -> None:
+    for _ in range(3):
+        found = _ffprobe(f"{system.rtsp_url}/porch")
+        assert "codec_name=h264" in found.stdout, found.stderr
+    assert "404" in _ffprobe(f"{system.rtsp_url}/no-such-camera").stderr
+
+
+@pytest.mark.needs("ffmpeg")
+def test_rtsp_players_need_the_token_where_there_is_one(
+    serve: Callable[..., System], virtual_camera: Callable[..., list[str]]
+) -> None:
+    (url,) = virtual_camera("--pattern")
+    system = serve([camera("porch", url)], http={"port": 0, "token": TOKEN}, roles={"media": 1, "stream": 1})
+    system.wait_live("porch")
+    address = system.rtsp_url.removeprefix("rtsp://")
+    for login in ("", "porch:not-the-right-token@", "porch:@"):
+        refused = _ffprobe(f"rtsp://{login}{address}/porch")
+        assert refused.returncode != 0
+        assert "401" in refused.stderr, refused.stderr
+    for user in ("anyone", "admin"):
+        found = _ffprobe(f"rtsp://{user}:{TOKEN}@{address}/porch")
+        assert "codec_name=h264" in found.stdout, found.stderr
+    system.stop()
+    assert TOKEN not in system.output
