@@ -275,7 +275,7 @@ class Machine(Protocol):
         """Restart one worker, or all of a role one after the other; their names. Raises NotFound, Conflict."""
 
     async def metrics(self) -> Sequence[ProcessMetrics]:
-        """What every process counts, but for this one; those that do not answer are left out."""
+        """What every process counts; those that do not answer are left out."""
 
 
 class Event(Protocol):

@@ -163,9 +163,8 @@ class Process:
 class LocalMachine:
     """Implements the API's Machine by the control sockets of this machine's processes."""
 
-    def __init__(self, places: Places, worker: str) -> None:
+    def __init__(self, places: Places) -> None:
         self._places = places
-        self._worker = worker
         self._clients: dict[str, LocalClient] = {}
 
     async def processes(self) -> Sequence[Process]:
@@ -180,9 +179,8 @@ class LocalMachine:
         return list(worker_pb2.Restarted.FromString(reply).workers)
 
     async def metrics(self) -> Sequence[ProcessMetrics]:
-        """Of every process that answers in time, but for this one."""
-        others = [worker for worker, _ in self._places.controls() if worker != self._worker]
-        found = await asyncio.gather(*(self._metrics_of(worker) for worker in others))
+        """Of every process that answers in time, this one included."""
+        found = await asyncio.gather(*(self._metrics_of(worker) for worker, _ in self._places.controls()))
         return [metrics for metrics in found if metrics is not None]
 
     async def close(self) -> None:

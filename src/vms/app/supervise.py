@@ -52,7 +52,7 @@ from vms.telemetry.process import ProcessUsage
 
 log = get_logger(__name__)
 
-READY_S = 60.0
+READY_S = 20.0  # a system that cannot be complete says so after this, and goes on
 
 
 def main() -> None:

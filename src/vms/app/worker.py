@@ -110,7 +110,7 @@ async def _api(around: Around, seat: Seat, stack: AsyncExitStack) -> Role:
     from vms.gateway.secrets import installation_secrets
 
     subscriber = await _subscriber(around, stack)
-    machine = LocalMachine(around.places, seat.worker)
+    machine = LocalMachine(around.places)
     stack.push_async_callback(machine.close)
     secrets = await installation_secrets(around.config.data_dir)
     return ApiRole(

@@ -116,7 +116,8 @@ class Recorder:
             return
         end_ns = self._cut() if self._live is not None else 0
         self._flowed, self._left_out = {}, set()  # what the camera sends when it is back is not known
-        self._gaps.open(gap.start_ns or end_ns or self._clock.wall_ns(), gap.reason, gap.detail)
+        # The hub knows when the last unit began, the file when it ended: nothing is missing before that
+        self._gaps.open(max(gap.start_ns, end_ns) or self._clock.wall_ns(), gap.reason, gap.detail)
 
     # -- called by the writer, on the loop --------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """What can be asked of a running supervisor, over ``run/supervisor.sock``.
 
     status   → ProcessList
-    restart  Restart → Restarted    NotFound for an unknown target, Unavailable when one does not come back
+    restart  Restart → Restarted    begins it; NotFound for an unknown target
     reload   → nothing              reads the configuration again
 
 Belongs here: methods and their messages. Does not: the socket (vms.bus.local), what they do (supervisor).
@@ -35,7 +35,9 @@ def control_methods(
         target = worker_pb2.Restart.FromString(argument).target
         if not target:
             raise InvalidInput("restart what? name a worker, such as media-0, or a role")
-        return worker_pb2.Restarted(workers=await supervisor.restart(target)).SerializeToString()
+        # Not waited for: whoever asks may be one of them, and cannot end before it has an answer
+        names = supervisor.restart_soon(target)
+        return worker_pb2.Restarted(workers=names).SerializeToString()
 
     async def read_again(_: bytes) -> bytes:
         if reload is None:

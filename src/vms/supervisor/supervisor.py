@@ -12,7 +12,7 @@ from itertools import groupby
 from pathlib import Path
 
 from vms.common.clock import Clock
-from vms.common.errors import NotFound, Unavailable
+from vms.common.errors import NotFound, Unavailable, VmsError
 from vms.launcher import LIFELINE_VARIABLE, LINK_VARIABLE, RESTARTS_VARIABLE, STORE_VARIABLE
 from vms.proto import worker_pb2
 from vms.supervisor import child, foreign, records, report
@@ -126,16 +126,31 @@ class Supervisor:
         as they are.
         """
         async with self._changing:
-            chosen = [
-                worker
-                for worker in self._workers.values()
-                if target in (worker.plan.worker, worker.plan.role)
-            ]
-            if not chosen:
-                names = sorted({n for w in self._workers.values() for n in (w.plan.role, w.plan.worker)})
-                raise NotFound(f"no process or role {target[:64]!r}; there are {', '.join(names)}")
+            chosen = self._chosen(target)
             await self._roll((worker, worker.plan) for worker in chosen)
             return [worker.plan.worker for worker in chosen]
+
+    def restart_soon(self, target: str) -> list[str]:
+        """Begin what `restart` does; what goes wrong is logged. Raises NotFound."""
+        names = [worker.plan.worker for worker in self._chosen(target)]
+
+        async def restart() -> None:
+            try:
+                await self.restart(target)
+            except VmsError as error:
+                log.error("a restart that was asked for did not end well", target=target, reason=str(error))
+
+        self._in_background(restart())
+        return names
+
+    def _chosen(self, target: str) -> list[Worker]:
+        chosen = [
+            worker for worker in self._workers.values() if target in (worker.plan.worker, worker.plan.role)
+        ]
+        if not chosen:
+            names = sorted({n for w in self._workers.values() for n in (w.plan.role, w.plan.worker)})
+            raise NotFound(f"no process or role {target[:64]!r}; there are {', '.join(names)}")
+        return chosen
 
     async def replace(self, plans: Sequence[WorkerPlan]) -> list[str]:
         """Run `plans` instead: end what is not among them, restart what is changed, start what is new.

@@ -24,7 +24,6 @@ from vms.supervisor.control import control_socket
 
 REFRESH_S = 1.0
 _TIMEOUT_S = 5.0
-_RESTART_S = 120.0  # of many, one after the other
 _MIB = 1 << 20
 _LATE_MS = 50.0  # what docs/runbooks/operations.md alarms at
 _STATE_STYLES = {"running": "green", "starting": "yellow", "stopping": "yellow", "waiting": "bold red"}
@@ -107,11 +106,11 @@ async def show_status(run_dir: Path, *, watch: bool, as_json: bool) -> None:
 
 
 async def request_restart(run_dir: Path, target: str) -> list[str]:
-    """Have a worker or a role restarted; the names of those that were. Raises NotFound, Unavailable."""
+    """Have a worker or a role restarted; the names of those that will be. Raises NotFound, Unavailable."""
     client = LocalClient(control_socket(run_dir))
     try:
         argument = worker_pb2.Restart(target=target).SerializeToString()
-        answer = await client.call("restart", argument, timeout_s=_RESTART_S)
+        answer = await client.call("restart", argument, timeout_s=_TIMEOUT_S)
     finally:
         client.close()
     return list(worker_pb2.Restarted.FromString(answer).workers)

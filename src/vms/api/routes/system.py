@@ -41,9 +41,11 @@ async def get_readiness(ports: PortsDependency, request: Request) -> Health | Re
 async def get_metrics(ports: PortsDependency, request: Request) -> Response:
     """Counters of every process of this machine."""
     own = cast(list[MetricSource], request.app.state.metric_sources)
-    here = read("api", ports.worker, [*ports.metrics, *own])
+    found = list(await ports.machine.metrics())
+    if all(process.worker != ports.worker for process in found):
+        found.append(read("api", ports.worker, [*ports.metrics, *own]))
     return Response(
-        prometheus_text([*await ports.machine.metrics(), here]),
+        prometheus_text(found),
         media_type=METRICS_TYPE,
         headers={"Cache-Control": "no-store"},
     )
