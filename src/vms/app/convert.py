@@ -8,44 +8,15 @@ from collections.abc import Iterable, Sequence
 from vms.common.ids import CameraId
 from vms.ingest.status import CameraState, StreamStatus
 from vms.media import Codec, MediaKind, Track
+from vms.media.messages import track_message, track_of
 from vms.proto import camera_pb2, worker_pb2
 from vms.telemetry.metrics import MetricFamily, MetricKind, ProcessMetrics
-
-
-def track_message(track: Track) -> camera_pb2.Track:
-    return camera_pb2.Track(
-        id=track.id,
-        codec=track.codec.value,
-        clock_rate=track.clock_rate,
-        parameter_sets=track.parameter_sets,
-        version=track.version,
-        width=track.width,
-        height=track.height,
-        max_reorder=track.max_reorder,
-        sample_rate=track.sample_rate,
-        channels=track.channels,
-    )
 
 
 def tracks_of(messages: Iterable[camera_pb2.Track]) -> tuple[Track, ...]:
     """The tracks whose codec this version knows."""
     known = {codec.value for codec in Codec}
-    return tuple(
-        Track(
-            id=message.id,
-            codec=Codec(message.codec),
-            clock_rate=message.clock_rate,
-            parameter_sets=tuple(message.parameter_sets),
-            version=message.version,
-            width=message.width,
-            height=message.height,
-            max_reorder=message.max_reorder,
-            sample_rate=message.sample_rate,
-            channels=message.channels,
-        )
-        for message in messages
-        if message.codec in known
-    )
+    return tuple(track_of(message) for message in messages if message.codec in known)
 
 
 def camera_status_message(

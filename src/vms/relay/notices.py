@@ -18,7 +18,8 @@ from struct import error as struct_error
 
 from google.protobuf.message import DecodeError
 
-from vms.media import Codec, Gap, GapReason, Track
+from vms.media import Gap, GapReason, Track
+from vms.media.messages import track_message, track_of
 from vms.proto import camera_pb2
 from vms.wire.errors import ProtocolError
 from vms.wire.rtcp import Application
@@ -33,7 +34,6 @@ _TIMES = Struct(">qq")
 _SIZE = Struct(">H")
 _MAX_CLOCK_RATE = 1 << 24
 _REASONS = {reason.value: reason for reason in GapReason}
-_CODECS = {codec.value: codec for codec in Codec}
 
 
 def pack_gap(gap: Gap, ssrc: int) -> Application:
@@ -95,37 +95,16 @@ def parse_track_attribute(text: str) -> Track:
 
 
 def _message(track: Track) -> bytes:
-    return camera_pb2.Track(
-        id=track.id,
-        codec=track.codec.value,
-        clock_rate=track.clock_rate,
-        parameter_sets=track.parameter_sets,
-        version=track.version,
-        width=track.width,
-        height=track.height,
-        max_reorder=track.max_reorder,
-        sample_rate=track.sample_rate,
-        channels=track.channels,
-    ).SerializeToString()
+    return track_message(track).SerializeToString()
 
 
 def _track(data: bytes) -> Track:
     try:
-        message = camera_pb2.Track.FromString(data)
+        track = track_of(camera_pb2.Track.FromString(data))
     except DecodeError as error:
         raise ProtocolError("relay: a track's description cannot be read") from error
-    codec = _CODECS.get(message.codec)
-    if codec is None or not 0 < message.clock_rate <= _MAX_CLOCK_RATE:
+    except ValueError as error:
+        raise ProtocolError("relay: a track's description is none of ours") from error
+    if not 0 < track.clock_rate <= _MAX_CLOCK_RATE:
         raise ProtocolError("relay: a track's description is none of ours")
-    return Track(
-        message.id,
-        codec,
-        message.clock_rate,
-        tuple(message.parameter_sets),
-        message.version,
-        width=message.width,
-        height=message.height,
-        max_reorder=message.max_reorder,
-        sample_rate=message.sample_rate,
-        channels=message.channels,
-    )
+    return track
