@@ -23,7 +23,14 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from vms.common.camera import Camera
+from vms.common.camera import (
+    Camera,
+    EventRecording,
+    RetentionLimits,
+    Schedule,
+    ScheduleEntry,
+    TimeZone,
+)
 from vms.common.errors import InvalidInput
 from vms.common.ids import CAMERA_ID_PATTERN
 from vms.common.quantities import DurationSeconds, SizeBytes, between, format_size
@@ -151,6 +158,59 @@ class BusConfig(Section):
         return url
 
 
+class KeySource(Section):
+    """Where a key of 32 bytes is read from, as 64 hexadecimal digits or the 32 bytes; one of the two."""
+
+    key_file: Annotated[Path | None, Field(description="a file that only this system's user may read")] = None
+    key_env: Annotated[str | None, Field(description="the name of an environment variable")] = None
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if (self.key_file is None) == (self.key_env is None):
+            raise ValueError("name key_file or key_env, one of the two")
+        return self
+
+
+class EncryptionConfig(KeySource):
+    """Recordings of a volume are encrypted at rest with AES-256-GCM under this key.
+
+    previous: keys of before, which old recordings are read with.
+    """
+
+    previous: Annotated[tuple[KeySource, ...], Field(description="keys that old recordings need")] = ()
+
+
+class TierConfig(Section):
+    """Where closed recordings of a volume are moved to when they are older: a directory or an S3 bucket."""
+
+    name: Annotated[
+        str, Field(pattern=r"^[a-z0-9-]{1,63}$", description="names it for good: recordings refer to it")
+    ]
+    path: Annotated[Path | None, Field(description="a directory: another disk or a network share")] = None
+    url: Annotated[str | None, Field(pattern=r"^s3://[^/\s]+(/\S*)?$", description="s3://BUCKET/PREFIX")] = (
+        None
+    )
+    after: Annotated[
+        DurationSeconds, between(0, 36_500 * 86_400), Field(description="the age at which they move")
+    ]
+    quota: Annotated[
+        SizeBytes, Field(ge=QUOTA_MIN_BYTES, description="oldest recordings go first when it is reached")
+    ] = 1 << 40
+    endpoint: Annotated[
+        str | None, Field(pattern=r"^https?://\S+$", description="of an S3 server other than Amazon's")
+    ] = None
+    region: Annotated[str, Field(description="of the bucket")] = "us-east-1"
+    access_key: Annotated[SecretStr | None, Field(description="S3 access key id")] = None
+    secret_key: Annotated[SecretStr | None, Field(description="S3 secret access key")] = None
+    secret_key_file: Annotated[Path | None, Field(description="a file that holds it, instead")] = None
+
+    @model_validator(mode="after")
+    def _is_one_place(self) -> Self:
+        if (self.path is None) == (self.url is None):
+            raise ValueError("name path or url, one of the two")
+        return self
+
+
 class VolumeConfig(Section):
     """A directory for recordings, and how much of it may be used."""
 
@@ -158,6 +218,27 @@ class VolumeConfig(Section):
     quota: Annotated[
         SizeBytes, Field(ge=QUOTA_MIN_BYTES, description="oldest recordings go first when it is reached")
     ] = 50 << 30
+    free_floor: Annotated[
+        SizeBytes | None,
+        Field(description="kept free on its file system; default: 1GiB, or a 50th of a small one"),
+    ] = None
+    encryption: Annotated[
+        EncryptionConfig | None, Field(description="encrypts recordings that are made from now on")
+    ] = None
+    tiers: Annotated[
+        tuple[TierConfig, ...],
+        Field(description="where its recordings go when they are older, in this order"),
+    ] = ()
+
+    @model_validator(mode="after")
+    def _check_tiers(self) -> Self:
+        names = [tier.name for tier in self.tiers]
+        if len(names) != len(set(names)):
+            raise ValueError("tiers: two have the same name; every tier of a volume needs its own")
+        ages = [tier.after for tier in self.tiers]
+        if ages != sorted(ages):
+            raise ValueError("tiers: each must begin no earlier (after) than the one before it")
+        return self
 
 
 class StorageConfig(Section):
@@ -169,6 +250,19 @@ class StorageConfig(Section):
     segment: Annotated[
         DurationSeconds, between(2, 3600), Field(description="length of one recording file: 2s to 1h")
     ] = 300.0
+    classes: Annotated[
+        Mapping[Annotated[str, Field(pattern=r"^[a-z0-9-]{1,63}$")], RetentionLimits],
+        Field(description="named limits of retention that cameras refer to (retention_class)"),
+    ] = {}
+
+
+class SiteConfig(Section):
+    """The place that this system watches."""
+
+    name: Annotated[str, Field(max_length=200, description="shown to people")] = ""
+    time_zone: Annotated[
+        TimeZone, Field(description="of schedules and reports, such as America/Sao_Paulo")
+    ] = "UTC"
 
 
 class Config(Section):
@@ -181,6 +275,7 @@ class Config(Section):
     webrtc: WebRtcConfig = WebRtcConfig()
     rtsp: RtspConfig = RtspConfig()
     storage: StorageConfig = StorageConfig()
+    site: SiteConfig = SiteConfig()
     roles: RolesConfig = RolesConfig()
     bus: BusConfig = BusConfig()
     cameras: Annotated[tuple[Camera, ...], Field(description="cameras that this file manages")] = ()
@@ -193,6 +288,12 @@ class Config(Section):
             raise ValueError(
                 f"cameras: the id {', '.join(repeated)} is used twice; every camera needs its own"
             )
+        for camera in self.cameras:
+            named = camera.retention_class
+            if named is not None and named not in self.storage.classes:
+                raise ValueError(
+                    f"cameras: {camera.id} names the retention class {named}, and storage.classes has none of that name"
+                )
         paths = [volume.path.absolute() for volume in self.storage.volumes]
         if len(paths) != len(set(paths)):
             raise ValueError("storage.volumes: two volumes have the same path; every volume needs its own")
@@ -297,7 +398,16 @@ def _allowed(loc: tuple[int | str, ...]) -> list[str]:
         "bus": BusConfig,
         "storage": StorageConfig,
         "volumes": VolumeConfig,
+        "encryption": EncryptionConfig,
+        "previous": KeySource,
+        "tiers": TierConfig,
+        "classes": RetentionLimits,
+        "site": SiteConfig,
         "cameras": Camera,
+        "events": EventRecording,
+        "schedule": Schedule,
+        "entries": ScheduleEntry,
+        "limits": RetentionLimits,
     }
     for part in loc:
         model = models.get(str(part), model)

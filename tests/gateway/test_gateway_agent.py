@@ -14,8 +14,8 @@ from tests.gateway.unsteady_bus import UnsteadyBus
 from vms.bus.errors import RemoteUnavailable
 from vms.common.camera import Camera
 from vms.common.errors import Unavailable
+from vms.common.secrets import KEY_NAME, Secrets, make_key
 from vms.gateway.camera_rows import source_purpose
-from vms.gateway.secrets import KEY_NAME, Secrets, make_key
 from vms.gateway.snapshot import read_snapshot, write_snapshot
 from vms.proto.camera_pb2 import Applied, CameraSpec, RegistryComplete
 from vms.proto.subjects import CAMERAS, COMPLETE, media_apply

@@ -11,8 +11,8 @@ from tests.gateway.unsteady_bus import UnsteadyBus
 from vms.bus.contract import Entry
 from vms.common.errors import NotFound, Unavailable
 from vms.common.ids import CameraId
+from vms.common.secrets import KEY_NAME, installation_secrets, make_key
 from vms.gateway.client import RegistryClient
-from vms.gateway.secrets import KEY_NAME, installation_secrets, make_key
 from vms.proto.camera_pb2 import CameraSpec, RegistryComplete
 from vms.proto.subjects import CAMERAS, COMPLETE
 

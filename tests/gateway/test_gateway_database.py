@@ -13,11 +13,11 @@ from tests.gateway.samples import make_camera
 
 from vms.common.clock import ManualClock
 from vms.common.ids import CameraId
+from vms.common.secrets import KEY_NAME, KeyMismatch, Secrets, SecretUnreadable, load_key, make_key
 from vms.gateway.database import DATABASE_NAME, Database, alembic_config
-from vms.gateway.errors import DatabaseUnusable, KeyMismatch, SecretUnreadable
+from vms.gateway.errors import DatabaseUnusable
 from vms.gateway.placement import Assignment
 from vms.gateway.registry import CameraRegistry
-from vms.gateway.secrets import KEY_NAME, Secrets, load_key, make_key
 from vms.gateway.tables import Base
 
 

@@ -16,11 +16,11 @@ from tests.gateway.unsteady_bus import UnsteadyBus
 from vms.common.clock import ManualClock
 from vms.common.errors import Conflict, InvalidInput, NotFound, Unavailable
 from vms.common.ids import CameraId
+from vms.common.secrets import KEY_NAME
 from vms.common.source_url import SourceUrl
 from vms.gateway.database import DATABASE_NAME
 from vms.gateway.registered import ManagedBy
 from vms.gateway.registry import CameraRegistry
-from vms.gateway.secrets import KEY_NAME
 from vms.proto.camera_pb2 import CameraSpec, RegistryComplete
 from vms.proto.subjects import CAMERAS, COMPLETE
 from vms.telemetry.logs import redact

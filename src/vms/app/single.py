@@ -28,11 +28,11 @@ from vms.common.clock import Clock, SystemClock
 from vms.common.data_directory import DataDirectory
 from vms.common.errors import Conflict
 from vms.common.ids import CameraId
+from vms.common.secrets import installation_secrets
 from vms.common.service import Service
 from vms.config import Config
 from vms.gateway.client import RegistryClient
 from vms.gateway.journal_keeper import JournalKeeper
-from vms.gateway.secrets import installation_secrets
 from vms.gateway.service import GatewayService
 from vms.proto import worker_pb2
 from vms.stream import own_hubs

@@ -107,7 +107,7 @@ async def _stream(around: Around, seat: Seat, stack: AsyncExitStack) -> Role:
 async def _api(around: Around, seat: Seat, stack: AsyncExitStack) -> Role:
     from vms.app.api import ApiRole
     from vms.app.remote import LocalMachine
-    from vms.gateway.secrets import installation_secrets
+    from vms.common.secrets import installation_secrets
 
     subscriber = await _subscriber(around, stack)
     machine = LocalMachine(around.places)

@@ -18,9 +18,9 @@ from vms.common.backoff import Backoff
 from vms.common.camera import Camera
 from vms.common.clock import Clock
 from vms.common.errors import InvalidInput
+from vms.common.secrets import Secrets, installation_secrets
 from vms.gateway.effects import Apply, Effects
 from vms.gateway.replica import Replica
-from vms.gateway.secrets import Secrets, installation_secrets
 from vms.gateway.snapshot import SnapshotDamaged, read_snapshot, write_snapshot
 from vms.gateway.specs import camera_of, parse_complete, parse_spec
 from vms.proto.camera_pb2 import Applied, CameraSpec

@@ -1,7 +1,7 @@
 """Cameras as rows of the database."""
 
+from vms.common.secrets import Secrets
 from vms.gateway.registered import RegisteredCamera, opened_camera, source_purpose
-from vms.gateway.secrets import Secrets
 from vms.gateway.tables import CameraRow
 
 

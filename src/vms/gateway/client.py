@@ -17,10 +17,10 @@ from vms.common.backoff import Backoff
 from vms.common.camera import Camera
 from vms.common.errors import InvalidInput, NotFound, Unavailable
 from vms.common.ids import CameraId
-from vms.gateway.errors import CameraUnusable, KeyMismatch, SecretUnreadable
+from vms.common.secrets import KeyMismatch, Secrets, SecretUnreadable, installation_secrets
+from vms.gateway.errors import CameraUnusable
 from vms.gateway.registered import RegisteredCamera
 from vms.gateway.replica import Replica
-from vms.gateway.secrets import Secrets, installation_secrets
 from vms.gateway.specs import camera_of, create_command, parse_complete, parse_spec, update_command
 from vms.proto.camera_pb2 import CameraSpec, DeleteCamera
 from vms.proto.subjects import CAMERAS, COMPLETE, SITE, registry

@@ -13,7 +13,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from vms.common.backoff import Backoff
 from vms.common.camera import Camera
 from vms.common.errors import Unavailable, VmsError
-from vms.gateway.errors import CameraUnusable, SecretUnreadable
+from vms.common.secrets import SecretUnreadable
+from vms.gateway.errors import CameraUnusable
 from vms.proto.camera_pb2 import CameraSpec
 from vms.telemetry.logs import get_logger
 

@@ -11,10 +11,10 @@ from pydantic import ValidationError
 
 from vms.common.camera import Camera, RecordMode, Transport
 from vms.common.ids import CameraId
+from vms.common.secrets import Secrets
 from vms.common.source_url import SourceUrl
 from vms.gateway.errors import CameraUnusable
 from vms.gateway.placement import Assignment
-from vms.gateway.secrets import Secrets
 
 
 class ManagedBy(StrEnum):

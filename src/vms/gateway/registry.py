@@ -17,12 +17,11 @@ from vms.common.camera import Camera
 from vms.common.clock import Clock
 from vms.common.errors import Conflict, InvalidInput, NotFound
 from vms.common.ids import CameraId
+from vms.common.secrets import KEY_NAME, KeyMismatch, Secrets, SecretUnreadable, load_key, make_key
 from vms.common.source_url import SourceUrl
 from vms.gateway.camera_rows import CameraRows
 from vms.gateway.database import Database
-from vms.gateway.errors import KeyMismatch, SecretUnreadable
 from vms.gateway.registered import ManagedBy, RegisteredCamera
-from vms.gateway.secrets import KEY_NAME, Secrets, load_key, make_key
 from vms.gateway.store import CameraStore, Change
 from vms.gateway.tables import CameraRow, InstallationRow
 from vms.proto.subjects import SITE

@@ -12,9 +12,9 @@ from pydantic_core import PydanticSerializationError, from_json, to_json
 from vms.common.camera import Camera
 from vms.common.errors import InvalidInput
 from vms.common.ids import CameraId
+from vms.common.secrets import Secrets
 from vms.common.source_url import SourceUrl
 from vms.gateway.registered import RegisteredCamera, StoredCamera, opened_camera
-from vms.gateway.secrets import Secrets
 from vms.proto.camera_pb2 import CameraSpec, CreateCamera, DeleteCamera, RegistryComplete, UpdateCamera
 
 COMMAND_PURPOSE = "camera command"

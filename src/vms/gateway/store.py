@@ -16,9 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from vms.common.clock import Clock
 from vms.common.ids import CameraId
+from vms.common.secrets import SecretUnreadable
 from vms.gateway.camera_rows import CameraRows
 from vms.gateway.database import Database
-from vms.gateway.errors import CameraUnusable, SecretUnreadable
+from vms.gateway.errors import CameraUnusable
 from vms.gateway.placement import Assignment, Capacity
 from vms.gateway.registered import RegisteredCamera, StoredCamera
 from vms.gateway.tables import AssignmentRow, CameraRow, NodeRow, RegistryRow

@@ -12,6 +12,8 @@ class GapReason(StrEnum):
     OVERRUN = "overrun"  # a consumer, a disk for example, was too slow for its bounded queue
     DISK_ERROR = "disk_error"  # the volume refused to write
     RECORDING_OFF = "recording_off"  # an administrator turned recording off
+    NO_EVENT = "no_event"  # only footage around events is recorded, and there was none
+    NOT_SCHEDULED = "not_scheduled"  # the camera's schedule records nothing then
     SYSTEM_STOPPED = "system_stopped"  # this system was stopped, or had crashed
     UNKNOWN = "unknown"  # found between recordings, its cause not recorded
 

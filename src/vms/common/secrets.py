@@ -14,13 +14,21 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from vms.gateway.errors import KeyMismatch, SecretUnreadable
+from vms.common.errors import InvalidInput, Unavailable
 
 KEY_NAME = Path("keys") / "secrets.key"
 KEY_BYTES = 32
 _KEY_POLL_S = 0.1
 _VERSION = b"\x01"
 _NONCE_BYTES = 12
+
+
+class KeyMismatch(Unavailable):
+    """The key file does not open what was sealed with the installation's key; going on would lose it."""
+
+
+class SecretUnreadable(InvalidInput):
+    """A sealed value that this key did not seal for this place."""
 
 
 class Secrets:

@@ -1,0 +1,1 @@
+"""Proving that footage is what was recorded: keys, signatures, verification."""
