@@ -20,11 +20,16 @@ from tests.format.format_material import (
     record,
 )
 
-from vms.format.hybrid import read_samples, read_segment
+from vms.format.hybrid import SegmentFile, read_samples, read_segment
 from vms.format.mp4.progressive import MovieRun, build_progressive_movie
 from vms.media import AccessUnit, Codec
 
 pytestmark = pytest.mark.needs("ffmpeg", "ffprobe")
+
+
+def _span(segment: SegmentFile) -> tuple[int, int]:
+    """Where its fragments lie."""
+    return segment.fragments[0].offset, segment.fragments[-1].end
 
 
 def _stages(recording: Recording, folder: Path) -> dict[str, Path]:
@@ -33,7 +38,7 @@ def _stages(recording: Recording, folder: Path) -> dict[str, Path]:
     segment = read_segment(read_at(data), len(data))
     init = data[segment.init[0] : sum(segment.init)]
     fragments = b"".join(data[each.offset : each.end] for each in segment.fragments)
-    movie = build_progressive_movie([MovieRun("it", read_samples(read_at(data), segment))])
+    movie = build_progressive_movie([MovieRun("it", read_samples(read_at(data), segment), *_span(segment))])
     export = movie.header + b"".join(data[e.offset : e.offset + e.size] for e in movie.extents)
     stages = {
         "open": recording.open,
@@ -132,7 +137,8 @@ def test_an_export_over_a_change_of_encoding_shows_every_picture(
     runs = []
     for name in ("a", "b", "a"):
         answer = read_at(files[name].closed)
-        runs.append(MovieRun(name, read_samples(answer, read_segment(answer, len(files[name].closed)))))
+        segment = read_segment(answer, len(files[name].closed))
+        runs.append(MovieRun(name, read_samples(answer, segment), *_span(segment)))
     movie = build_progressive_movie(runs)
     body = [
         e.source if isinstance(e.source, bytes) else files[e.source].closed[e.offset : e.offset + e.size]

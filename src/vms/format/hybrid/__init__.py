@@ -7,6 +7,8 @@ Does not: files and disks (vms.storage), plain MP4 (vms.format.mp4).
 """
 
 from vms.format.hybrid.browser_init import hide_tracks
+from vms.format.hybrid.evidence_source import evidence_source
+from vms.format.hybrid.integrity import PreviousFile, Proof, Sealing, Signer, Statement, fragment_digest
 from vms.format.hybrid.reader import read_segment
 from vms.format.hybrid.recovery import plan_recovery
 from vms.format.hybrid.samples import read_samples
@@ -28,14 +30,21 @@ __all__ = [
     "Finish",
     "Fragment",
     "FragmentTrack",
+    "PreviousFile",
+    "Proof",
     "ReadAt",
     "Recovery",
     "RecoveryAction",
     "SampleTable",
+    "Sealing",
     "SegmentFile",
     "SegmentIdentity",
     "SegmentWriter",
+    "Signer",
+    "Statement",
     "WrittenFragment",
+    "evidence_source",
+    "fragment_digest",
     "hide_tracks",
     "plan_recovery",
     "read_samples",

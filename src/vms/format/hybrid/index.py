@@ -3,20 +3,21 @@
 Its payload is a row of boxes, so that later versions add to it what readers of today skip:
 
     vfrg  the fragments, fixed records
-    vdig  reserved: a digest a fragment, each chained on the one before
-    vsig  reserved: the digest of the file before, and the signature
+    vdig  a digest a fragment; not in files that were not signed
+    vsig  the signed statement about them; likewise
     vtal  the end: size and CRC of the final moov, CRC of all of this box before it
 
-Belongs here: this box, both ways. Does not: when it is trusted (tail, recovery).
+Belongs here: this box, both ways. Does not: what is in the proof (integrity), when it is trusted (tail, recovery).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from struct import Struct, error
 from typing import NamedTuple
 from uuid import UUID
 from zlib import crc32
 
 from vms.format.errors import FormatError
+from vms.format.hybrid.integrity import DIGESTS_KIND, SIGNATURE_KIND, Proof, parse_proof
 from vms.format.hybrid.types import Fragment, FragmentTrack
 from vms.format.mp4.boxes import HEADER_BYTES, box, children, full_box, unpack
 
@@ -33,19 +34,39 @@ _END_BYTES = HEADER_BYTES + _END.size
 
 
 class Index(NamedTuple):
-    """The index as read. movie_size, movie_crc: of the final moov, which follows the box."""
+    """The index as read. movie_size, movie_crc: of the final moov, which follows the box.
+
+    proof: None where there is none, or none that can be read.
+    """
 
     fragments: list[Fragment]
     movie_size: int
     movie_crc: int
+    proof: Proof | None = None
 
 
-def build_index(fragments: Sequence[Fragment], track_ids: Sequence[int], movie: bytes) -> bytes:
-    """The uuid box for contiguous `fragments`; `movie` is the moov that will follow it."""
-    rows = box(b"vfrg", _build_fragments(fragments, track_ids))
-    size = HEADER_BYTES + len(INDEX_TYPE) + len(rows) + _END_BYTES
-    body = b"".join((size.to_bytes(4), b"uuid", INDEX_TYPE, rows))
-    end = full_box(b"vtal", 0, 0, len(movie).to_bytes(4), crc32(movie).to_bytes(4))
+def build_rows(fragments: Sequence[Fragment], track_ids: Sequence[int]) -> bytes:
+    """The ``vfrg`` box for contiguous `fragments`."""
+    return box(b"vfrg", _build_fragments(fragments, track_ids))
+
+
+def parse_rows(payload: memoryview) -> list[Fragment]:
+    """The fragments in the payload of a ``vfrg`` box. Raises FormatError."""
+    if not len(payload) or payload[0] != 0:
+        raise FormatError("recording: its fragment index is not of version 0")
+    return _parse_fragments(payload)
+
+
+def build_index(rows: bytes, movie: bytes, proof: bytes = b"") -> bytes:
+    """The uuid box; `rows` is its ``vfrg`` box, `movie` the moov that will follow it, `proof` its vdig and vsig."""
+    return assemble_index(rows, proof, len(movie), crc32(movie))
+
+
+def assemble_index(rows: bytes, proof: bytes, movie_size: int, movie_crc: int) -> bytes:
+    """As `build_index`, for a moov of which size and CRC are known."""
+    size = HEADER_BYTES + len(INDEX_TYPE) + len(rows) + len(proof) + _END_BYTES
+    body = b"".join((size.to_bytes(4), b"uuid", INDEX_TYPE, rows, proof))
+    end = full_box(b"vtal", 0, 0, movie_size.to_bytes(4), movie_crc.to_bytes(4))
     # The CRC covers the vtal box up to itself, with the size it has once the CRC stands in it
     end = _END_BYTES.to_bytes(4) + end[4:]
     return body + end + crc32(end, crc32(body)).to_bytes(4)
@@ -61,10 +82,21 @@ def parse_index(data: bytes) -> Index:
     movie_size, movie_crc, crc = unpack(_END, parts[-1].payload, 0, "vtal")
     if crc32(memoryview(data)[:-4]) != crc:
         raise FormatError("recording: its fragment index is damaged")
-    rows = next((part.payload for part in parts if part.kind == b"vfrg"), None)
-    if rows is None or not len(rows) or rows[0] != 0:
+    found = {part.kind: part.payload for part in reversed(parts)}  # of two, the first counts
+    rows = found.get(b"vfrg")
+    if rows is None:
         raise FormatError("recording: its fragment index is not of version 0")
-    return Index(_parse_fragments(rows), movie_size, movie_crc)
+    return Index(parse_rows(rows), movie_size, movie_crc, _proof(found))
+
+
+def _proof(found: Mapping[bytes, memoryview]) -> Proof | None:
+    digests, signature = found.get(DIGESTS_KIND), found.get(SIGNATURE_KIND)
+    if digests is None or signature is None:
+        return None
+    try:
+        return parse_proof(digests, signature)
+    except FormatError:
+        return None  # it plays all the same; verification says what is wrong with it
 
 
 def _record(tracks: int) -> Struct:

@@ -38,6 +38,7 @@ def read_closed(read_at: ReadAt, size: int, beginning: Beginning, media_end: int
         size=movie + index.movie_size,
         movie=(movie, index.movie_size),
         in_band=beginning.in_band,
+        proof=index.proof,
     )
 
 

@@ -3,9 +3,12 @@
 Belongs here: the decision, and the bytes that carry it out. Does not: writing them (vms.storage).
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from vms.format.errors import FormatError
+from vms.format.hybrid.index import parse_index
+from vms.format.hybrid.integrity import Sealing, build_proof, read_digest
 from vms.format.hybrid.layout import FLIP_OFFSET, Beginning, closed_flip, is_torn_beginning, parse_beginning
 from vms.format.hybrid.reader import read_closed
 from vms.format.hybrid.scan import ScannedFragment, scan
@@ -14,9 +17,15 @@ from vms.format.hybrid.types import ReadAt, Recovery, RecoveryAction, SegmentFil
 from vms.format.mp4 import sample_entries
 from vms.format.mp4.samples import TrackSamples
 
+Seal = Callable[[SegmentFile, list[bytes]], Sealing | None]
+"""Says how a rebuilt file is signed, given what is in it and its fragments' digests; None: not at all."""
 
-def plan_recovery(read_at: ReadAt, size: int) -> Recovery:
+
+def plan_recovery(read_at: ReadAt, size: int, seal: Seal | None = None) -> Recovery:
     """What to do with a file of `size` bytes, wherever its writer was interrupted.
+
+    seal: with it, a rebuilt file is signed as recovered, for which its fragments are read and hashed. A file
+    whose tail is whole keeps the proof that it has.
 
     Carrying a plan out may be interrupted, too: planned again, the file comes out the same. Raises
     FormatError when it is not a recording; such a file must be left alone.
@@ -40,7 +49,7 @@ def plan_recovery(read_at: ReadAt, size: int) -> Recovery:
     closed = _whole(read_at, size, beginning, end)
     if closed is not None:
         return Recovery(RecoveryAction.FLIP, closed.size, b"", FLIP_OFFSET, closed_flip(end), closed)
-    return _rebuild(beginning, found)
+    return _rebuild(read_at, beginning, found, seal)
 
 
 def _whole(read_at: ReadAt, size: int, beginning: Beginning, media_end: int) -> SegmentFile | None:
@@ -54,7 +63,9 @@ def _whole(read_at: ReadAt, size: int, beginning: Beginning, media_end: int) -> 
         return None
 
 
-def _rebuild(beginning: Beginning, found: list[ScannedFragment]) -> Recovery:
+def _rebuild(
+    read_at: ReadAt, beginning: Beginning, found: list[ScannedFragment], seal: Seal | None
+) -> Recovery:
     tables = {
         track.id: TrackSamples(track, [sample_entries.build(track, in_band=track.id in beginning.in_band)])
         for track in beginning.tracks
@@ -68,23 +79,33 @@ def _rebuild(beginning: Beginning, found: list[ScannedFragment]) -> Recovery:
             samples.append(run.first_dts, run.durations, run.sizes, run.composition_offsets, run.keys)
             samples.append_chunk(run.data_offset, len(run.sizes))
         kept.append(each.fragment)
-    finish = build_finish(kept, list(tables.values()), list(tables))
     segment = SegmentFile(
         beginning.identity,
         beginning.tracks,
         beginning.init,
         kept,
         closed=False,
-        size=finish.tail_offset,
+        size=kept[-1].end,
         in_band=beginning.in_band,
     )
-    movie_size = _movie_size(finish.tail)
-    size = finish.tail_offset + len(finish.tail)
-    closed = replace(segment, closed=True, size=size, movie=(size - movie_size, movie_size))
+    prove = _prove(read_at, segment, seal) if seal is not None else None
+    finish = build_finish(kept, list(tables.values()), list(tables), prove)
+    index_size = int.from_bytes(finish.tail[:4])
+    size, movie = finish.tail_offset + len(finish.tail), finish.tail_offset + index_size
+    proof = parse_index(finish.tail[:index_size]).proof if prove is not None else None
+    closed = replace(segment, closed=True, size=size, movie=(movie, size - movie), proof=proof)
     return Recovery(
         RecoveryAction.REBUILD, finish.tail_offset, finish.tail, finish.flip_offset, finish.flip, closed
     )
 
 
-def _movie_size(tail: bytes) -> int:
-    return len(tail) - int.from_bytes(tail[:4])
+def _prove(read_at: ReadAt, segment: SegmentFile, seal: Seal) -> Callable[[bytes, bytes], bytes] | None:
+    digests = [read_digest(read_at, each.offset, each.size) for each in segment.fragments]
+    sealing = seal(segment, digests)
+    if sealing is None:
+        return None
+    sealed = replace(sealing, recovered=True)
+    beginning = read_at(0, segment.fragments[0].offset)
+    return lambda rows, movie: build_proof(
+        segment.identity, beginning, segment.fragments, sealed, rows=rows, movie=movie
+    )

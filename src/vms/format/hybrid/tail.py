@@ -1,10 +1,10 @@
 """What closes a file: the fragment index, the final moov, and the flip."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from zlib import crc32
 
 from vms.format.errors import FormatError
-from vms.format.hybrid.index import MAX_INDEX_BYTES, Index, build_index, parse_index
+from vms.format.hybrid.index import MAX_INDEX_BYTES, Index, build_index, build_rows, parse_index
 from vms.format.hybrid.layout import FLIP_OFFSET, closed_flip
 from vms.format.hybrid.types import Finish, Fragment, ReadAt
 from vms.format.mp4.boxes import LARGE_HEADER_BYTES, parse_header
@@ -16,17 +16,23 @@ _U32_MAX = 0xFFFF_FFFF
 
 
 def build_finish(
-    fragments: Sequence[Fragment], tracks: Sequence[TrackSamples], track_ids: Sequence[int]
+    fragments: Sequence[Fragment],
+    tracks: Sequence[TrackSamples],
+    track_ids: Sequence[int],
+    prove: Callable[[bytes, bytes], bytes] | None = None,
 ) -> Finish:
     """How to close a file after its last fragment; tracks without samples are left out of the moov.
 
-    Raises FormatError when there is no fragment.
+    prove: gives the boxes of the proof for the ``vfrg`` box and the moov; None leaves the file unsigned.
+    Raises FormatError when there is no fragment, and what `prove` raises.
     """
     if not fragments:
         raise FormatError("a recording without a fragment cannot be closed")
     end = fragments[-1].end
     movie = build_movie([each for each in tracks if len(each)], large=end > _U32_MAX)
-    return Finish(end, build_index(fragments, track_ids, movie) + movie, FLIP_OFFSET, closed_flip(end))
+    rows = build_rows(fragments, track_ids)
+    index = build_index(rows, movie, prove(rows, movie) if prove is not None else b"")
+    return Finish(end, index + movie, FLIP_OFFSET, closed_flip(end))
 
 
 def read_index(read_at: ReadAt, offset: int, size: int) -> tuple[Index, int]:

@@ -7,9 +7,13 @@ Does not: bytes (layout, index), decisions (recovery).
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from vms.media import Track
+
+if TYPE_CHECKING:
+    from vms.format.hybrid.integrity import Proof
 
 ReadAt = Callable[[int, int], bytes]
 """``read_at(offset, size)`` gives at most `size` bytes of the file from `offset`; fewer only at its end."""
@@ -94,6 +98,7 @@ class SegmentFile:
     size: bytes that are valid: the whole of a closed file; of an open one up to its last complete fragment.
     movie: offset and size of the final ``moov``; None unless closed.
     in_band: ids of the tracks whose samples carry parameter sets (``avc3``, ``hev1``).
+    proof: digests and signature of a closed file, as read, not checked; None: it is not signed.
     """
 
     identity: SegmentIdentity
@@ -104,6 +109,7 @@ class SegmentFile:
     size: int
     movie: tuple[int, int] | None = None
     in_band: frozenset[int] = frozenset()
+    proof: "Proof | None" = None
 
 
 class RecoveryAction(StrEnum):

@@ -12,6 +12,7 @@ from operator import sub
 from vms.common.clock import NS
 from vms.format import h264, h265
 from vms.format.errors import FormatError
+from vms.format.hybrid.integrity import Sealing, beginning_digest, build_proof, chain
 from vms.format.hybrid.layout import build_beginning
 from vms.format.hybrid.tail import build_finish
 from vms.format.hybrid.types import Finish, Fragment, FragmentTrack, SegmentIdentity, WrittenFragment
@@ -164,12 +165,30 @@ class SegmentWriter:
         self._pending_units = self._pending_bytes = 0
         return self._write(runs) if runs else None
 
-    def finish(self) -> Finish:
-        """What closes the file. Raises FormatError when there is no fragment, or `flush` was forgotten."""
+    def chain_digest(self, digests: Sequence[bytes]) -> bytes:
+        """The chain digest of the file up to the fragments whose `fragment_digest`s are `digests`.
+
+        Raises FormatError before the first fragment.
+        """
+        return chain(beginning_digest(self.header()), digests)
+
+    def finish(self, sealing: Sealing | None = None) -> Finish:
+        """What closes the file, signed as `sealing` says; None leaves it unsigned.
+
+        Raises FormatError when there is no fragment, `flush` was forgotten, or there is not a digest for each
+        fragment; and what the signer raises. The writer is unchanged then: it can still be finished without.
+        """
         if self._pending_units:
             raise FormatError(f"{self._pending_units} units are pending: flush before finish")
         samples = [pending.samples for pending in self._pending.values()]
-        return build_finish(self.fragments, samples, list(self._pending))
+        if sealing is None:
+            return build_finish(self.fragments, samples, list(self._pending))
+        sealed, header = sealing, self.header()
+
+        def prove(rows: bytes, movie: bytes) -> bytes:
+            return build_proof(self._identity, header, self.fragments, sealed, rows=rows, movie=movie)
+
+        return build_finish(self.fragments, samples, list(self._pending), prove)
 
     def _ends_before(self, unit: AccessUnit, pending: _Pending, dts: int) -> bool:
         if pending.video and unit.key and not self._awaited:

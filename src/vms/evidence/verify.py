@@ -1,0 +1,130 @@
+"""Verifying what one names: a recording, an export, an archive, or a directory of them. Offline, without a database.
+
+Belongs here: telling them apart, directories, progress. Does not: each kind (recording_check, clip_check, archive,
+links), where files come from (vms.commands.verify), keys (trust).
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from vms.common.errors import VmsError
+from vms.evidence.clip_check import check_clip
+from vms.evidence.clip_file import find_clip, top_boxes
+from vms.evidence.compare import Progress
+from vms.evidence.errors import NotEvidence
+from vms.evidence.links import check_links
+from vms.evidence.names import check_name
+from vms.evidence.recording_check import check_recording
+from vms.evidence.report import FileReport, Report, merged
+from vms.evidence.trust import Trust
+from vms.format.errors import FormatError
+from vms.format.hybrid import ReadAt, read_segment
+from vms.format.hybrid.integrity import chain, split_digests
+
+OpenFile = Callable[[Path], AbstractContextManager[tuple[ReadAt, int]]]
+"""Opens a file: what reads it, and its size. Raises OSError and VmsError, on opening and on reading."""
+
+
+@contextmanager
+def open_plain(path: Path) -> Iterator[tuple[ReadAt, int]]:
+    """A file as it lies on the disk. Raises OSError."""
+    with path.open("rb") as file:
+        descriptor = file.fileno()
+        yield lambda offset, size: os.pread(descriptor, size, offset), os.fstat(descriptor).st_size
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Who is told how verification goes on: of each file before it is begun, and of bytes as they are done."""
+
+    file: Callable[[str, int], None] = lambda _name, _size: None
+    done: Progress = lambda _bytes: None
+
+
+_UNWATCHED = Watch()
+
+
+def verify_file(name: str, read_at: ReadAt, size: int, trust: Trust, watch: Watch = _UNWATCHED) -> FileReport:
+    """A recording or an export of `size` bytes. What cannot be read is said in the report's `error`.
+
+    Raises what `read_at` raises.
+    """
+    watch.file(name, size)
+    clip = find_clip(read_at, size)
+    if clip is not None:
+        sources, findings, notes = check_clip(read_at, clip, trust, watch.done)
+        return FileReport(name, "export", size, sources, findings, notes)
+    try:
+        source = check_recording(read_at, size, trust, watch.done)
+    except (NotEvidence, FormatError) as error:
+        return _no_recording(name, read_at, size, error)
+    return FileReport(name, "recording", size, [source])
+
+
+def verify_paths(
+    paths: Iterable[tuple[str, Path]],
+    trust: Trust,
+    open_file: OpenFile = open_plain,
+    watch: Watch = _UNWATCHED,
+) -> list[FileReport]:
+    """Files by name and path, and how the recordings among them hang together. Fragments are `merged`."""
+    files: list[FileReport] = []
+    where: dict[str, Path] = {}
+    for name, path in paths:
+        where[name] = path
+        file = _verify_path(name, path, trust, open_file, watch)
+        misnamed = check_name(path, file.sources[0]) if file.kind == "recording" else None
+        if misnamed is not None:
+            file.findings = [*file.findings, misnamed]
+        # A volume has millions of fragments
+        file.sources = [replace(each, fragments=merged(each.fragments)) for each in file.sources]
+        files.append(file)
+
+    def prefixes(file: FileReport) -> Sequence[bytes]:
+        try:
+            with open_file(where[file.name]) as (read_at, size):
+                proof = read_segment(read_at, size).proof
+        except (OSError, VmsError):
+            return ()
+        if proof is None:
+            return ()
+        digest, digests = proof.statement.start_digest, []
+        for leaf in split_digests(proof.digests):
+            digest = chain(digest, [leaf])
+            digests.append(digest)
+        return digests
+
+    check_links(files, prefixes)
+    return files
+
+
+def verify_directory(
+    root: Path, trust: Trust, open_file: OpenFile = open_plain, watch: Watch = _UNWATCHED
+) -> Report:
+    """Every MP4 below `root`, and the chain across the recordings. Raises NotEvidence when there is none."""
+    paths = sorted(path for path in root.rglob("*.mp4") if path.is_file())
+    if not paths:
+        raise NotEvidence(f"{root}: no recording and no export (*.mp4) is in it")
+    named = ((str(path.relative_to(root)), path) for path in paths)
+    return Report(verify_paths(named, trust, open_file, watch))
+
+
+def _verify_path(name: str, path: Path, trust: Trust, open_file: OpenFile, watch: Watch) -> FileReport:
+    try:
+        with open_file(path) as (read_at, size):
+            return verify_file(name, read_at, size, trust, watch)
+    except OSError as error:
+        return FileReport(name, "unknown", error=f"it cannot be read: {error.strerror or error}")
+    except VmsError as error:
+        return FileReport(name, "unknown", error=str(error))
+
+
+def _no_recording(name: str, read_at: ReadAt, size: int, error: VmsError) -> FileReport:
+    kinds = {header.kind for _, header in top_boxes(read_at, size)}
+    if {b"moov", b"mdat"} <= kinds:
+        finding = "it is an MP4 without evidence: nothing in it can be held against what was recorded"
+        return FileReport(name, "unknown", size, notes=[finding])
+    return FileReport(name, "unknown", size, error=str(error))
