@@ -14,8 +14,6 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from vms.format.hybrid import Finish, Recovery, RecoveryAction
-
 _IOV_MAX = 1024  # Linux, limits.h
 _CREATE = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC
 
@@ -74,38 +72,23 @@ def create(path: Path, root: Path) -> int:
     return os.open(path, _CREATE, 0o640)
 
 
-def write_all(descriptor: int, buffers: Sequence[bytes], offset: int) -> None:
+def write_all(descriptor: int, buffers: Sequence[bytes | bytearray | memoryview], offset: int) -> None:
     """Write `buffers` one after the other from `offset`, also where the kernel takes only a part."""
-    rest: Sequence[bytes | memoryview] = buffers
+    rest = buffers
     while rest:
         written = os.pwritev(descriptor, rest[:_IOV_MAX], offset)
         offset += written
         rest = _after(rest, written)
 
 
-def _after(buffers: Sequence[bytes | memoryview], written: int) -> Sequence[bytes | memoryview]:
+def _after(
+    buffers: Sequence[bytes | bytearray | memoryview], written: int
+) -> Sequence[bytes | bytearray | memoryview]:
     for index, buffer in enumerate(buffers):
         if written < len(buffer):
             return [memoryview(buffer)[written:], *buffers[index + 1 :]]
         written -= len(buffer)
     return ()
-
-
-def write_finish(descriptor: int, finish: Finish) -> None:
-    """Close a recording (design of the format): tail, sync, flip, sync."""
-    write_all(descriptor, [finish.tail], finish.tail_offset)
-    os.fsync(descriptor)
-    write_all(descriptor, [finish.flip], finish.flip_offset)
-    os.fsync(descriptor)
-
-
-def write_recovery(descriptor: int, recovery: Recovery) -> None:
-    """Carry out what recovery of a recording decided; EMPTY leaves the file as it is."""
-    if recovery.action in (RecoveryAction.FLIP, RecoveryAction.REBUILD):
-        os.ftruncate(descriptor, recovery.truncate_to)
-        write_finish(
-            descriptor, Finish(recovery.truncate_to, recovery.tail, recovery.flip_offset, recovery.flip)
-        )
 
 
 def reader(descriptor: int) -> Callable[[int, int], bytes]:

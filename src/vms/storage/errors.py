@@ -16,6 +16,19 @@ from uuid import UUID
 
 from vms.common.errors import NotFound, Unavailable
 
+_KINDS = {
+    errno.ENOSPC: "full",
+    errno.EDQUOT: "full",
+    errno.EROFS: "read_only",
+    errno.EACCES: "read_only",
+    errno.EPERM: "read_only",
+    errno.EIO: "io_error",
+    errno.ENXIO: "io_error",
+    errno.ENOENT: "gone",
+    errno.ENODEV: "gone",
+    errno.ESTALE: "gone",
+    errno.ENOTCONN: "gone",
+}
 _ADVICE = {
     errno.ENOSPC: "the disk is full; the oldest recordings are deleted to make room",
     errno.EDQUOT: "the disk quota of this user is used up; raise it or lower the volume's quota",
@@ -25,6 +38,7 @@ _ADVICE = {
     errno.ENODEV: "the disk has vanished; attach it again",
     errno.EACCES: "permission denied; let this system's user write there",
     errno.EPERM: "permission denied; let this system's user write there",
+    errno.EFBIG: "the file may not become larger; raise this system's limit (LimitFSIZE)",
     errno.EMFILE: "too many open files; raise this system's limit (LimitNOFILE)",
 }
 
@@ -34,17 +48,23 @@ class StorageError(Unavailable):
 
 
 class VolumeUnavailable(StorageError):
-    """A volume cannot be used now; `reason` is for a person and names no path."""
+    """A volume cannot be used now; `reason` is for a person and names no path.
 
-    def __init__(self, path: Path, reason: str) -> None:
+    kind: what sort of failure it is, for alarms: full, read_only, io_error, gone (the disk is not there), swapped
+    (another disk is there), key (its encryption key cannot be used), other.
+    """
+
+    def __init__(self, path: Path, reason: str, *, kind: str = "other") -> None:
         super().__init__(f"volume {path}: {reason}")
         self.reason = reason
+        self.kind = kind
 
     @classmethod
     def from_os_error(cls, path: Path, error: OSError) -> "VolumeUnavailable":
         """What an OSError says, with what to do about it."""
         advice = _ADVICE.get(error.errno or 0)
-        return cls(path, advice or f"{error.strerror or error}; check the disk")
+        reason = advice or f"{error.strerror or error}; check the disk"
+        return cls(path, reason, kind=_KINDS.get(error.errno or 0, "other"))
 
 
 class CatalogUnusable(StorageError):
@@ -63,8 +83,8 @@ class KeeperAway(StorageError):
 class SegmentUnreadable(StorageError):
     """A recording is known, and its file cannot be read."""
 
-    def __init__(self, segment_id: UUID, reason: str) -> None:
-        super().__init__(f"recording {segment_id} cannot be read: {reason}; check its disk")
+    def __init__(self, segment_id: UUID, reason: str, advice: str = "check its disk") -> None:
+        super().__init__(f"recording {segment_id} cannot be read: {reason}{advice and '; '}{advice}")
 
 
 class SegmentNotFound(NotFound):

@@ -55,13 +55,18 @@ class KnownVolumes:
         with _alone(self._path):
             self._known = _load(self._path) | {str(volume.absolute()): known}
             tree = {key: asdict(value) for key, value in self._known.items()}
-            _write_durably(self._path, json.dumps(tree, indent=2).encode())
+            write_durably(self._path, json.dumps(tree, indent=2).encode())
 
     def claim(self, directory: tuple[int, int], volume: Path) -> None:
         """Note that this process uses a directory as `volume`; two paths to one raise VolumeUnavailable."""
         claimed = self._claims.setdefault(directory, volume)
         if claimed != volume:
             raise VolumeUnavailable(volume, f"is the same directory as {claimed}: configured twice")
+
+    def release(self, volume: Path) -> None:
+        """Note that `volume` is not used any more."""
+        for directory in [key for key, claimed in self._claims.items() if claimed == volume]:
+            self._claims.pop(directory, None)
 
 
 def make_directory(volume: Path, known: KnownVolumes) -> None:
@@ -72,7 +77,7 @@ def make_directory(volume: Path, known: KnownVolumes) -> None:
     before = known.get(volume)
     missing = before is not None and before.mounted and not os.path.ismount(volume)
     if missing and not (volume / IDENTITY_NAME).exists():
-        raise VolumeUnavailable(volume, "the disk that belongs here is not mounted; mount it")
+        raise VolumeUnavailable(volume, "the disk that belongs here is not mounted; mount it", kind="gone")
     volume.mkdir(parents=True, exist_ok=True)
 
 
@@ -85,18 +90,28 @@ def identify(volume: Path, known: KnownVolumes) -> tuple[UUID, bool]:
     make_directory(volume, known)
     before = known.get(volume)
     file = volume / IDENTITY_NAME
-    try:
-        found = UUID(json.loads(file.read_bytes())["id"])
-    except FileNotFoundError:
+    found = read_identity(volume)
+    if found is None:
         found = uuid4()
-        _write_durably(file, json.dumps({"id": str(found), "format": 1}).encode())
+        write_durably(file, json.dumps({"id": str(found), "format": 1}).encode())
+    changed = before is not None and before.id != str(found)
+    known.remember(volume, KnownVolume(str(found), os.path.ismount(volume)))
+    return found, changed
+
+
+def read_identity(volume: Path) -> UUID | None:
+    """The id of the volume at `volume`; None where there is no identity file.
+
+    Raises VolumeUnavailable when it is damaged, OSError from the disk.
+    """
+    try:
+        return UUID(json.loads((volume / IDENTITY_NAME).read_bytes())["id"])
+    except FileNotFoundError:
+        return None
     except (ValueError, KeyError, TypeError) as error:
         raise VolumeUnavailable(
             volume, f"{IDENTITY_NAME} is damaged ({error}); restore it, or remove it to adopt the directory"
         ) from error
-    changed = before is not None and before.id != str(found)
-    known.remember(volume, KnownVolume(str(found), os.path.ismount(volume)))
-    return found, changed
 
 
 def _load(path: Path) -> dict[str, KnownVolume]:
@@ -123,7 +138,8 @@ def _alone(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _write_durably(path: Path, data: bytes) -> None:
+def write_durably(path: Path, data: bytes) -> None:
+    """Replace a small file as a whole, durably. Raises OSError."""
     temporary = path.with_name(path.name + ".new")
     with temporary.open("wb") as file:
         file.write(data)

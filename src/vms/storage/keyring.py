@@ -5,14 +5,13 @@ import os
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
+from pathlib import Path
 
 from vms.common.errors import InvalidInput, Unavailable
 from vms.config import EncryptionConfig, KeySource
 
 KEY_BYTES = 32
 KEY_ID_BYTES = 8
-_NONE: Mapping[bytes, bytes] = MappingProxyType({})
 
 
 class KeyUnusable(Unavailable):
@@ -35,7 +34,7 @@ class Keyring:
     `repr` shows no key.
     """
 
-    keys: Mapping[bytes, bytes] = field(default=_NONE, repr=False)
+    keys: Mapping[bytes, bytes] = field(default_factory=dict, repr=False)
     current: bytes | None = None
 
     def key(self, id_: bytes) -> bytes:
@@ -84,6 +83,24 @@ def load_key(source: KeySource) -> bytes:
         key = b""
     if len(key) != KEY_BYTES:
         raise KeyUnusable(
-            f"{name} must hold {KEY_BYTES * 2} hexadecimal digits; make one with: openssl rand -hex 32"
+            f"{name} must hold {KEY_BYTES * 2} hexadecimal digits; make one with: vms volume-key new FILE"
         )
+    return key
+
+
+def new_key_file(path: Path) -> bytes:
+    """Make a file with a new random key that only its owner may read; gives the key. Raises KeyUnusable."""
+    key = os.urandom(KEY_BYTES)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError as error:
+        raise KeyUnusable(
+            f"{path} exists already, and a key must never be overwritten; name another file"
+        ) from error
+    except OSError as error:
+        raise KeyUnusable(f"{path} cannot be made: {error.strerror}") from error
+    with os.fdopen(descriptor, "w") as file:
+        file.write(key.hex() + "\n")
+        file.flush()
+        os.fsync(file.fileno())
     return key

@@ -13,8 +13,9 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Protocol
 
-from vms.format.hybrid import SegmentIdentity, SegmentWriter
+from vms.format.hybrid import PreviousFile, SegmentIdentity, SegmentWriter
 from vms.media import AccessUnit, Track
+from vms.storage.body import WritableBody
 from vms.storage.errors import StorageError
 
 
@@ -29,13 +30,20 @@ class SegmentOwner(Protocol):
 
 
 class LiveSegment:
-    """One segment from its first unit until its file is closed."""
+    """One segment from its first unit until its file is closed.
+
+    previous: the recording before it, of the same camera and stream, which its signature will name. A LiveSegment is
+    let go of as soon as its file is closed, so that closed segments are not kept in a row.
+    """
 
     __slots__ = (
         "announced",
         "begun",
+        "body",
+        "chain_digest",
+        "closed",
         "created",
-        "descriptor",
+        "digests",
         "directory_synced",
         "error",
         "finished",
@@ -43,6 +51,7 @@ class LiveSegment:
         "lock",
         "owner",
         "path",
+        "previous",
         "start_ns",
         "visible",
         "writer",
@@ -57,6 +66,7 @@ class LiveSegment:
         owner: SegmentOwner,
         *,
         expected: Collection[int] = (),
+        previous: "LiveSegment | PreviousFile | None" = None,
     ) -> None:
         """Raises FormatError when the tracks or the first unit cannot be recorded. expected: as SegmentWriter's."""
         self.identity = identity
@@ -68,12 +78,18 @@ class LiveSegment:
         self.begun = False  # it has a fragment, and the volume thread was told of it; the loop's
         self.path = path  # the volume thread's: a clash of names changes it
         self.created = False  # its file exists; the volume thread's
-        self.descriptor = -1  # the volume thread's, then its finishing thread's
+        self.body: WritableBody | None = None  # the volume thread's, then its finishing thread's
         self.visible = 0  # fragments in the file; the volume thread's
+        self.digests: list[
+            bytes
+        ] = []  # of the fragments in the file, where it will be signed; the volume thread's
+        self.previous = previous  # the loop's until it begins, then the finishing threads'
+        self.chain_digest: bytes | None = None  # of the closed file; the finishing thread's
         self.error: StorageError | None = None  # the threads'
         self.announced = False  # the owner was told that it began; the volume thread's
         self.directory_synced = False  # the syncing thread's
         self.lock = threading.Lock()  # between syncing and finishing, which are different threads
+        self.closed = threading.Event()  # its file was let go of, whole or not; the finishing thread's
         self.finished = asyncio.Event()  # nothing more will be written to it; the loop's
 
     @property
@@ -102,3 +118,18 @@ class LiveSegment:
         """The end of what it was given, in the file or on its way."""
         fragments = self.writer.fragments
         return fragments[-1].end_ns if fragments else self.start_ns
+
+    def link(self) -> PreviousFile | None:
+        """What the signature of the next recording says of this one.
+
+        None until its file is closed, and for good when it was not closed whole, or nothing is signed: what repair
+        finds in it is not known here.
+        """
+        chain_digest = self.chain_digest
+        return None if chain_digest is None else PreviousFile(self.identity.segment_id, chain_digest)
+
+    def settle_previous(self) -> None:
+        """Let go of the segment before, if its file is closed, and keep what is to be said of it."""
+        previous = self.previous
+        if isinstance(previous, LiveSegment) and previous.closed.is_set():
+            self.previous = previous.link()

@@ -49,6 +49,14 @@ def own(volume: Path, system_id: str, prepare: Callable[[], None]) -> int:
         raise
 
 
+def owner_of(volume: Path) -> str | None:
+    """The system that had the volume last; None when none has left its name. Raises OSError."""
+    try:
+        return (volume / OWNER_NAME).read_text() or None
+    except (FileNotFoundError, UnicodeDecodeError):
+        return None
+
+
 def _lock(descriptor: int, operation: int) -> bool:
     try:
         fcntl.flock(descriptor, operation | fcntl.LOCK_NB)
