@@ -1,6 +1,7 @@
 """The catalog: what is committed is found again, by every way of asking."""
 
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import UUID, uuid4
@@ -11,11 +12,13 @@ from hypothesis import strategies as st
 
 from vms.common.clock import NS
 from vms.common.ids import CameraId
-from vms.format.hybrid import Fragment
+from vms.format.hybrid import Fragment, PreviousFile
 from vms.media import Codec, Gap, GapReason
 from vms.storage.catalog import Catalog, CatalogRow
 from vms.storage.errors import CatalogUnusable
+from vms.storage.keeping import EventRange
 from vms.storage.layout import recording_name
+from vms.storage.retention_rule import RetentionRule
 from vms.storage.segment import Segment, SegmentIndex
 
 PORCH, YARD = CameraId("porch"), CameraId("yard")
@@ -100,6 +103,103 @@ def _merge(segments: list[Segment], join: int) -> list[tuple[int, int]]:
     return runs
 
 
+def test_the_last_file_is_named_where_it_has_a_proof(catalog: Catalog, tmp_path: Path) -> None:
+    rows = [segment(tmp_path, number * 10 * NS, number * 10 * NS + 9 * NS) for number in range(3)]
+    index = SegmentIndex((64, 700), [])
+    for row, chain in zip(rows, (b"a" * 32, b"b" * 32, None), strict=True):
+        catalog.add([CatalogRow(row, index, chain)])
+    assert catalog.last_file(PORCH, "main", 5 * NS) == PreviousFile(rows[0].id, b"a" * 32)
+    assert catalog.last_file(PORCH, "main", 20 * NS) == PreviousFile(rows[1].id, b"b" * 32)
+    assert catalog.last_file(PORCH, "main", DAY_NS) is None, "what has no proof is not left out"
+    assert catalog.last_file(PORCH, "sub", DAY_NS) is None
+    assert catalog.last_file(YARD, "main", DAY_NS) is None
+
+
+def test_a_moved_segment_is_found_where_it_is_and_its_old_copy_is_to_go(
+    catalog: Catalog, tmp_path: Path
+) -> None:
+    rows = [segment(tmp_path, number * 10 * NS, number * 10 * NS + 9 * NS) for number in range(3)]
+    rows.append(segment(tmp_path, 5 * NS, 6 * NS, YARD))
+    catalog.add([CatalogRow(row) for row in rows])
+    assert catalog.movable("", 29 * NS, 9) == [rows[0], rows[3], rows[1], rows[2]]
+    assert catalog.movable("", 19 * NS, 9) == [rows[0], rows[3], rows[1]]
+    assert catalog.movable("", 29 * NS, 2) == [rows[0], rows[3]]
+    assert catalog.movable("shelf", DAY_NS, 9) == []
+    catalog.moved([rows[0].id, rows[3].id], "shelf")
+    moved = replace(rows[0], tier="shelf")
+    assert catalog.find(rows[0].id) == moved
+    assert catalog.movable("shelf", DAY_NS, 1) == [moved]
+    assert catalog.oldest(9) == [rows[1], rows[2]]
+    assert catalog.tier_bytes() == {"": 2000, "shelf": 2000}
+    removals = catalog.removals(9)
+    assert {(each.segment.path, each.tier) for each in removals} == {(rows[0].path, ""), (rows[3].path, "")}
+    catalog.removed(removals[:1])
+    assert catalog.removals(9) == removals[1:]
+
+
+def test_a_copy_that_is_in_use_again_is_not_removed(catalog: Catalog, tmp_path: Path) -> None:
+    row = segment(tmp_path, 5 * NS, 9 * NS)
+    catalog.add([CatalogRow(row)])
+    catalog.moved([row.id], "shelf")
+    catalog.moved([row.id], "")
+    assert [each.tier for each in catalog.removals(9)] == ["shelf"]
+
+
+def test_a_segment_that_is_deleted_while_it_moves_is_not_kept_alive(catalog: Catalog, tmp_path: Path) -> None:
+    row, other = segment(tmp_path, 5 * NS, 9 * NS), segment(tmp_path, 15 * NS, 19 * NS)
+    catalog.add([CatalogRow(row), CatalogRow(other)])
+    catalog.moved([other.id], "shelf")
+    catalog.mark_deleting([row.id, other.id])
+    catalog.moved([row.id], "shelf")
+    assert catalog.remove([row.id, other.id]) == 1000, "of the volume itself"
+    assert catalog.find(row.id) is None
+    assert {(each.segment.id, each.tier) for each in catalog.removals(9)} == {
+        (other.id, ""),
+        (other.id, "shelf"),
+    }
+    assert catalog.size_bytes() == 0
+
+
+def test_many_that_begin_at_once_are_all_walked(catalog: Catalog, tmp_path: Path) -> None:
+    rows = [segment(tmp_path, 5 * NS, 9 * NS, copy=number + 1) for number in range(50)]
+    catalog.add([CatalogRow(row) for row in rows])
+    assert {row.id for row in catalog.movable("", DAY_NS, 99)} == {row.id for row in rows}
+
+
+def test_what_is_too_young_to_move_is_not_walked(catalog: Catalog, tmp_path: Path) -> None:
+    rows = [segment(tmp_path, number * NS, (number + 1) * NS) for number in range(3000)]
+    catalog.add([CatalogRow(row) for row in rows])
+    asked: list[str] = []
+    catalog._db.set_trace_callback(asked.append)
+    assert catalog.movable("", 5 * NS, 32) == rows[:5]
+    catalog._db.set_trace_callback(None)
+    assert len(asked) < 12
+
+
+def test_an_event_that_goes_on_becomes_longer_and_never_shorter(catalog: Catalog) -> None:
+    def told(end_ns: int, kind: str = "motion") -> None:
+        catalog.put_event_ranges([EventRange(PORCH, 5 * NS, end_ns, kind)])
+
+    for end_ns in (9 * NS, 20_000 * NS, 7 * NS):
+        told(end_ns)
+    told(6 * NS, "alarm")
+    found = catalog.event_ranges(PORCH, 0, DAY_NS)
+    assert set(found) == {
+        EventRange(PORCH, 5 * NS, 6 * NS, "alarm"),
+        EventRange(PORCH, 5 * NS, 20_000 * NS, "motion"),
+    }
+    assert catalog.has_event(PORCH, 19_999 * NS, DAY_NS)
+    assert not catalog.has_event(PORCH, 20_000 * NS, DAY_NS)
+    assert not catalog.has_event(YARD, 0, DAY_NS)
+
+
+def test_rules_are_remembered_and_news_only_once(catalog: Catalog) -> None:
+    rules = {PORCH: RetentionRule(7, 8, 1, 9, 10), YARD: RetentionRule(5, 5)}
+    assert catalog.put_retentions(rules)
+    assert not catalog.put_retentions(rules)
+    assert catalog.retentions() == rules
+
+
 def test_what_is_being_deleted_is_not_found_and_still_counts(catalog: Catalog, tmp_path: Path) -> None:
     row = segment(tmp_path, 5 * NS, 9 * NS)
     catalog.add([CatalogRow(row)])
@@ -156,11 +256,21 @@ def test_every_query_over_time_uses_an_index(catalog: Catalog, tmp_path: Path) -
     catalog.oldest(10)
     catalog.gaps(PORCH, 0, DAY_NS)
     catalog.deleting()
+    catalog.heads("")
+    catalog.in_tier("", PORCH, 0, 10)
+    catalog.movable("", DAY_NS, 10)
+    catalog.removals(10)
+    catalog.has_event(PORCH, 0, DAY_NS)
+    catalog.event_ranges(PORCH, 0, DAY_NS)
+    catalog.range_bytes(PORCH, [(0, DAY_NS)])
+    catalog.coverage(PORCH, 6 * NS, 8 * NS)
+    catalog.last_file(PORCH, "main", DAY_NS)
     catalog._db.set_trace_callback(None)
     for statement in statements:
         plans += [row[3] for row in catalog._db.execute(f"EXPLAIN QUERY PLAN {statement}")]
     assert plans
-    assert not [plan for plan in plans if plan.startswith("SCAN") and "INDEX" not in plan]
+    scans = [plan for plan in plans if plan.startswith("SCAN") and "INDEX" not in plan]
+    assert set(scans) <= {"SCAN camera", "SCAN removal"}, "few rows, all of which are asked for"
     assert not [plan for plan in plans if "TEMP B-TREE" in plan and "gap" not in plan and "LAST" not in plan]
 
 

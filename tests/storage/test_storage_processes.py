@@ -4,12 +4,14 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from tests.storage.processes import Child
 
 from vms.bus.local import LocalServer
 from vms.common.clock import NS, SystemClock
+from vms.common.evidence_lock import EvidenceLock
 from vms.common.ids import CameraId
 from vms.config import VolumeConfig
 from vms.format.hybrid import read_segment
@@ -19,9 +21,10 @@ from vms.storage.errors import KeeperAway, StorageError, VolumeUnavailable
 from vms.storage.identity import KnownVolumes
 from vms.storage.keeper import VolumeKeeper
 from vms.storage.keeper_control import KeeperClient, keeper_methods
-from vms.storage.keeping import HistoryQuestion, MediaReport
+from vms.storage.keeping import EventRange, HistoryQuestion, MediaReport
 from vms.storage.layout import CATALOG_NAME
 from vms.storage.library import RecordingLibrary
+from vms.storage.retention_rule import RetentionRule
 from vms.storage.volume import Volume
 
 ALL = (0, 1 << 62)
@@ -35,7 +38,7 @@ class Machine:
     def __init__(self, directory: Path) -> None:
         self.volume = directory / "volume"
         self.socket = directory / "keeper-0.sock"
-        self.library = RecordingLibrary([self.volume], SystemClock())
+        self.library = RecordingLibrary([VolumeConfig(path=self.volume)], SystemClock())
         self._children: list[Child] = []
 
     def media(self, *cameras: str) -> Child:
@@ -162,7 +165,9 @@ async def test_recording_and_reading_need_no_keeper(machine: Machine) -> None:
     (*_, last) = await machine.library.segments(PORCH, *ALL)
     with await machine.library.open(last.id) as opened:
         assert opened.file.fragments
-    assert (await RecordingLibrary([machine.volume], SystemClock()).segment(last.id)).path == last.path
+    assert (
+        await RecordingLibrary([VolumeConfig(path=machine.volume)], SystemClock()).segment(last.id)
+    ).path == last.path
     media.stop()
     assert machine.rows() == set()
     await machine.keeper()
@@ -232,7 +237,14 @@ async def test_a_keeper_answers_over_its_control_socket_as_in_its_process(tmp_pa
     await keeper.recovered.wait()
     lasting = Gap(5 * NS, None, GapReason.CAMERA_LOST, "no answer")
     await client.put_gaps([(PORCH, lasting), (YARD, Gap(7, 9, GapReason.OVERRUN))])
-    await client.put_retentions({PORCH: 77 * NS})
+    rules = {PORCH: RetentionRule(77 * NS, 99 * NS, 5 * NS, None, 1 << 40), YARD: RetentionRule(5, 5, 0, 8)}
+    await client.put_retentions(rules)
+    await client.put_event_ranges([EventRange(PORCH, 5 * NS, 8 * NS, "motion")])
+    locks = [
+        EvidenceLock(uuid4(), PORCH, 5 * NS, 8 * NS, "burglary", "M. Silva", 9),
+        EvidenceLock(uuid4(), YARD, 5 * NS, 8 * NS, "burglary", "M. Silva", 9, 10, "A. Costa", "closed"),
+    ]
+    await client.put_locks(locks, 7)
     assert await client.settle(["porch/2026-11-23/14-05-00.000Z-main.mp4", "../../etc/passwd"]) == [
         "porch/2026-11-23/14-05-00.000Z-main.mp4",
         "../../etc/passwd",
@@ -242,7 +254,11 @@ async def test_a_keeper_answers_over_its_control_socket_as_in_its_process(tmp_pa
     assert history.lasting == [(PORCH, lasting)]
     state = await client.exchange(report)
     assert (state.error, state.used_bytes, state.recovered) == ("", 1000, True)
-    assert (await keeper.volume.catalog.run(lambda catalog: catalog.retentions()))[PORCH] == 77 * NS
+    assert await keeper.volume.catalog.run(lambda catalog: catalog.retentions()) == rules
+    ranges = await keeper.volume.catalog.run(lambda catalog: catalog.event_ranges(PORCH, 0, 9 * NS))
+    assert ranges == [EventRange(PORCH, 5 * NS, 8 * NS, "motion")]
+    assert (keeper.volume.locks.holding, keeper.volume.locks.revision) == (locks[:1], 7)
+    assert await client.state() == await keeper.state()
     client.close()
     await server.stop()
     await keeper.stop()

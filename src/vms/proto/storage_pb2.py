@@ -22,9 +22,10 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from vms.proto import evidence_pb2 as vms_dot_proto_dot_evidence__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17vms/proto/storage.proto\x12\x0evms.storage.v1\"\x16\n\x05Paths\x12\r\n\x05names\x18\x01 \x03(\t\"\x18\n\x07Settled\x12\r\n\x05names\x18\x01 \x03(\t\"j\n\x03Gap\x12\x11\n\tcamera_id\x18\x01 \x01(\t\x12\x10\n\x08start_ns\x18\x02 \x01(\x03\x12\x13\n\x06\x65nd_ns\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x05 \x01(\tB\t\n\x07_end_ns\")\n\x04Gaps\x12!\n\x04gaps\x18\x01 \x03(\x0b\x32\x13.vms.storage.v1.Gap\"\x83\x01\n\nRetentions\x12\x41\n\x0cretention_ns\x18\x01 \x03(\x0b\x32+.vms.storage.v1.Retentions.RetentionNsEntry\x1a\x32\n\x10RetentionNsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xf1\x01\n\x0eHistoryRequest\x12?\n\tbefore_ns\x18\x01 \x03(\x0b\x32,.vms.storage.v1.HistoryRequest.BeforeNsEntry\x12=\n\x08since_ns\x18\x02 \x03(\x0b\x32+.vms.storage.v1.HistoryRequest.SinceNsEntry\x1a/\n\rBeforeNsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a.\n\x0cSinceNsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\x8c\x02\n\x07History\x12;\n\x0blast_end_ns\x18\x01 \x03(\x0b\x32&.vms.storage.v1.History.LastEndNsEntry\x12$\n\x07lasting\x18\x02 \x03(\x0b\x32\x13.vms.storage.v1.Gap\x12:\n\nresumed_ns\x18\x03 \x03(\x0b\x32&.vms.storage.v1.History.ResumedNsEntry\x1a\x30\n\x0eLastEndNsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a\x30\n\x0eResumedNsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"W\n\x0bMediaReport\x12\x0e\n\x06worker\x18\x01 \x01(\t\x12\x12\n\nopen_bytes\x18\x02 \x01(\x04\x12\x15\n\rwritten_bytes\x18\x03 \x01(\x04\x12\r\n\x05\x65rror\x18\x04 \x01(\t\"X\n\x0bVolumeState\x12\r\n\x05\x65rror\x18\x01 \x01(\t\x12\x12\n\nused_bytes\x18\x02 \x01(\x04\x12\x13\n\x0bquota_bytes\x18\x03 \x01(\x04\x12\x11\n\trecovered\x18\x04 \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17vms/proto/storage.proto\x12\x0evms.storage.v1\x1a\x18vms/proto/evidence.proto\"\x16\n\x05Paths\x12\r\n\x05names\x18\x01 \x03(\t\"\x18\n\x07Settled\x12\r\n\x05names\x18\x01 \x03(\t\"j\n\x03Gap\x12\x11\n\tcamera_id\x18\x01 \x01(\t\x12\x10\n\x08start_ns\x18\x02 \x01(\x03\x12\x13\n\x06\x65nd_ns\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x05 \x01(\tB\t\n\x07_end_ns\")\n\x04Gaps\x12!\n\x04gaps\x18\x01 \x03(\x0b\x32\x13.vms.storage.v1.Gap\"\x99\x01\n\rRetentionRule\x12\x0e\n\x06\x61ge_ns\x18\x01 \x01(\x03\x12\x14\n\x0c\x65vent_age_ns\x18\x02 \x01(\x03\x12\x12\n\nminimum_ns\x18\x03 \x01(\x03\x12\x17\n\nmaximum_ns\x18\x04 \x01(\x03H\x00\x88\x01\x01\x12\x17\n\nsize_bytes\x18\x05 \x01(\x03H\x01\x88\x01\x01\x42\r\n\x0b_maximum_nsB\r\n\x0b_size_bytes\"\x86\x02\n\nRetentions\x12\x41\n\x0cretention_ns\x18\x01 \x03(\x0b\x32+.vms.storage.v1.Retentions.RetentionNsEntry\x12\x34\n\x05rules\x18\x02 \x03(\x0b\x32%.vms.storage.v1.Retentions.RulesEntry\x1a\x32\n\x10RetentionNsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1aK\n\nRulesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12,\n\x05value\x18\x02 \x01(\x0b\x32\x1d.vms.storage.v1.RetentionRule:\x02\x38\x01\"O\n\nEventRange\x12\x11\n\tcamera_id\x18\x01 \x01(\t\x12\x10\n\x08start_ns\x18\x02 \x01(\x03\x12\x0e\n\x06\x65nd_ns\x18\x03 \x01(\x03\x12\x0c\n\x04kind\x18\x04 \x01(\t\"9\n\x0b\x45ventRanges\x12*\n\x06ranges\x18\x01 \x03(\x0b\x32\x1a.vms.storage.v1.EventRange\"M\n\x0bVolumeLocks\x12,\n\x05locks\x18\x01 \x03(\x0b\x32\x1d.vms.evidence.v1.EvidenceLock\x12\x10\n\x08revision\x18\x02 \x01(\x03\"8\n\x0cPreviousFile\x12\x12\n\nsegment_id\x18\x01 \x01(\x0c\x12\x14\n\x0c\x63hain_digest\x18\x02 \x01(\x0c\"\xf1\x01\n\x0eHistoryRequest\x12?\n\tbefore_ns\x18\x01 \x03(\x0b\x32,.vms.storage.v1.HistoryRequest.BeforeNsEntry\x12=\n\x08since_ns\x18\x02 \x03(\x0b\x32+.vms.storage.v1.HistoryRequest.SinceNsEntry\x1a/\n\rBeforeNsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a.\n\x0cSinceNsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\x95\x03\n\x07History\x12;\n\x0blast_end_ns\x18\x01 \x03(\x0b\x32&.vms.storage.v1.History.LastEndNsEntry\x12$\n\x07lasting\x18\x02 \x03(\x0b\x32\x13.vms.storage.v1.Gap\x12:\n\nresumed_ns\x18\x03 \x03(\x0b\x32&.vms.storage.v1.History.ResumedNsEntry\x12\x38\n\tlast_file\x18\x04 \x03(\x0b\x32%.vms.storage.v1.History.LastFileEntry\x1a\x30\n\x0eLastEndNsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a\x30\n\x0eResumedNsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1aM\n\rLastFileEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12+\n\x05value\x18\x02 \x01(\x0b\x32\x1c.vms.storage.v1.PreviousFile:\x02\x38\x01\"W\n\x0bMediaReport\x12\x0e\n\x06worker\x18\x01 \x01(\t\x12\x12\n\nopen_bytes\x18\x02 \x01(\x04\x12\x15\n\rwritten_bytes\x18\x03 \x01(\x04\x12\r\n\x05\x65rror\x18\x04 \x01(\t\"X\n\x0bVolumeState\x12\r\n\x05\x65rror\x18\x01 \x01(\t\x12\x12\n\nused_bytes\x18\x02 \x01(\x04\x12\x13\n\x0bquota_bytes\x18\x03 \x01(\x04\x12\x11\n\trecovered\x18\x04 \x01(\x08\"_\n\tTierState\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x12\n\nused_bytes\x18\x03 \x01(\x04\x12\x13\n\x0bquota_bytes\x18\x04 \x01(\x04\x12\r\n\x05\x65rror\x18\x05 \x01(\t\"\xd5\x02\n\x0bKeeperState\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x11\n\tvolume_id\x18\x02 \x01(\x0c\x12\r\n\x05\x65rror\x18\x03 \x01(\t\x12\x12\n\nused_bytes\x18\x04 \x01(\x04\x12\x13\n\x0bquota_bytes\x18\x05 \x01(\x04\x12\x12\n\nroom_bytes\x18\x06 \x01(\x12\x12\x11\n\trecovered\x18\x07 \x01(\x08\x12\x11\n\tencrypted\x18\x08 \x01(\x08\x12(\n\x05tiers\x18\t \x03(\x0b\x32\x19.vms.storage.v1.TierState\x12\x14\n\x0clocked_bytes\x18\n \x01(\x04\x12\x35\n\x05\x66ound\x18\x0b \x03(\x0b\x32&.vms.storage.v1.KeeperState.FoundEntry\x12\x0e\n\x06\x61larms\x18\x0c \x03(\t\x1a,\n\nFoundEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,6 +34,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_RETENTIONS_RETENTIONNSENTRY']._loaded_options = None
   _globals['_RETENTIONS_RETENTIONNSENTRY']._serialized_options = b'8\001'
+  _globals['_RETENTIONS_RULESENTRY']._loaded_options = None
+  _globals['_RETENTIONS_RULESENTRY']._serialized_options = b'8\001'
   _globals['_HISTORYREQUEST_BEFORENSENTRY']._loaded_options = None
   _globals['_HISTORYREQUEST_BEFORENSENTRY']._serialized_options = b'8\001'
   _globals['_HISTORYREQUEST_SINCENSENTRY']._loaded_options = None
@@ -41,32 +44,56 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_HISTORY_LASTENDNSENTRY']._serialized_options = b'8\001'
   _globals['_HISTORY_RESUMEDNSENTRY']._loaded_options = None
   _globals['_HISTORY_RESUMEDNSENTRY']._serialized_options = b'8\001'
-  _globals['_PATHS']._serialized_start=43
-  _globals['_PATHS']._serialized_end=65
-  _globals['_SETTLED']._serialized_start=67
-  _globals['_SETTLED']._serialized_end=91
-  _globals['_GAP']._serialized_start=93
-  _globals['_GAP']._serialized_end=199
-  _globals['_GAPS']._serialized_start=201
-  _globals['_GAPS']._serialized_end=242
-  _globals['_RETENTIONS']._serialized_start=245
-  _globals['_RETENTIONS']._serialized_end=376
-  _globals['_RETENTIONS_RETENTIONNSENTRY']._serialized_start=326
-  _globals['_RETENTIONS_RETENTIONNSENTRY']._serialized_end=376
-  _globals['_HISTORYREQUEST']._serialized_start=379
-  _globals['_HISTORYREQUEST']._serialized_end=620
-  _globals['_HISTORYREQUEST_BEFORENSENTRY']._serialized_start=525
-  _globals['_HISTORYREQUEST_BEFORENSENTRY']._serialized_end=572
-  _globals['_HISTORYREQUEST_SINCENSENTRY']._serialized_start=574
-  _globals['_HISTORYREQUEST_SINCENSENTRY']._serialized_end=620
-  _globals['_HISTORY']._serialized_start=623
-  _globals['_HISTORY']._serialized_end=891
-  _globals['_HISTORY_LASTENDNSENTRY']._serialized_start=793
-  _globals['_HISTORY_LASTENDNSENTRY']._serialized_end=841
-  _globals['_HISTORY_RESUMEDNSENTRY']._serialized_start=843
-  _globals['_HISTORY_RESUMEDNSENTRY']._serialized_end=891
-  _globals['_MEDIAREPORT']._serialized_start=893
-  _globals['_MEDIAREPORT']._serialized_end=980
-  _globals['_VOLUMESTATE']._serialized_start=982
-  _globals['_VOLUMESTATE']._serialized_end=1070
+  _globals['_HISTORY_LASTFILEENTRY']._loaded_options = None
+  _globals['_HISTORY_LASTFILEENTRY']._serialized_options = b'8\001'
+  _globals['_KEEPERSTATE_FOUNDENTRY']._loaded_options = None
+  _globals['_KEEPERSTATE_FOUNDENTRY']._serialized_options = b'8\001'
+  _globals['_PATHS']._serialized_start=69
+  _globals['_PATHS']._serialized_end=91
+  _globals['_SETTLED']._serialized_start=93
+  _globals['_SETTLED']._serialized_end=117
+  _globals['_GAP']._serialized_start=119
+  _globals['_GAP']._serialized_end=225
+  _globals['_GAPS']._serialized_start=227
+  _globals['_GAPS']._serialized_end=268
+  _globals['_RETENTIONRULE']._serialized_start=271
+  _globals['_RETENTIONRULE']._serialized_end=424
+  _globals['_RETENTIONS']._serialized_start=427
+  _globals['_RETENTIONS']._serialized_end=689
+  _globals['_RETENTIONS_RETENTIONNSENTRY']._serialized_start=562
+  _globals['_RETENTIONS_RETENTIONNSENTRY']._serialized_end=612
+  _globals['_RETENTIONS_RULESENTRY']._serialized_start=614
+  _globals['_RETENTIONS_RULESENTRY']._serialized_end=689
+  _globals['_EVENTRANGE']._serialized_start=691
+  _globals['_EVENTRANGE']._serialized_end=770
+  _globals['_EVENTRANGES']._serialized_start=772
+  _globals['_EVENTRANGES']._serialized_end=829
+  _globals['_VOLUMELOCKS']._serialized_start=831
+  _globals['_VOLUMELOCKS']._serialized_end=908
+  _globals['_PREVIOUSFILE']._serialized_start=910
+  _globals['_PREVIOUSFILE']._serialized_end=966
+  _globals['_HISTORYREQUEST']._serialized_start=969
+  _globals['_HISTORYREQUEST']._serialized_end=1210
+  _globals['_HISTORYREQUEST_BEFORENSENTRY']._serialized_start=1115
+  _globals['_HISTORYREQUEST_BEFORENSENTRY']._serialized_end=1162
+  _globals['_HISTORYREQUEST_SINCENSENTRY']._serialized_start=1164
+  _globals['_HISTORYREQUEST_SINCENSENTRY']._serialized_end=1210
+  _globals['_HISTORY']._serialized_start=1213
+  _globals['_HISTORY']._serialized_end=1618
+  _globals['_HISTORY_LASTENDNSENTRY']._serialized_start=1441
+  _globals['_HISTORY_LASTENDNSENTRY']._serialized_end=1489
+  _globals['_HISTORY_RESUMEDNSENTRY']._serialized_start=1491
+  _globals['_HISTORY_RESUMEDNSENTRY']._serialized_end=1539
+  _globals['_HISTORY_LASTFILEENTRY']._serialized_start=1541
+  _globals['_HISTORY_LASTFILEENTRY']._serialized_end=1618
+  _globals['_MEDIAREPORT']._serialized_start=1620
+  _globals['_MEDIAREPORT']._serialized_end=1707
+  _globals['_VOLUMESTATE']._serialized_start=1709
+  _globals['_VOLUMESTATE']._serialized_end=1797
+  _globals['_TIERSTATE']._serialized_start=1799
+  _globals['_TIERSTATE']._serialized_end=1894
+  _globals['_KEEPERSTATE']._serialized_start=1897
+  _globals['_KEEPERSTATE']._serialized_end=2238
+  _globals['_KEEPERSTATE_FOUNDENTRY']._serialized_start=2194
+  _globals['_KEEPERSTATE_FOUNDENTRY']._serialized_end=2238
 # @@protoc_insertion_point(module_scope)

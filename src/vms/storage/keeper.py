@@ -11,28 +11,43 @@ from pathlib import Path
 from typing import TypeVar
 
 from vms.common.clock import Clock
+from vms.common.evidence_lock import EvidenceLock
 from vms.common.ids import CameraId
 from vms.config import VolumeConfig
+from vms.format.hybrid import PreviousFile, Signer
 from vms.media import Gap
-from vms.storage import recovery
+from vms.storage import deletion, recovery
+from vms.storage.adoption import Adoption
+from vms.storage.alarms import alarms
 from vms.storage.catalog import Catalog
 from vms.storage.errors import StorageError, VolumeUnavailable
 from vms.storage.identity import KnownVolumes
-from vms.storage.keeping import History, HistoryQuestion, MediaReport, VolumeState
+from vms.storage.keeper_state import LockedBytes, found_of, tier_states
+from vms.storage.keeping import (
+    EventRange,
+    History,
+    HistoryQuestion,
+    KeeperState,
+    MediaReport,
+    VolumeState,
+)
 from vms.storage.kept_volume import KeptVolume
-from vms.storage.layout import is_recording_name
+from vms.storage.layout import MAIN_STREAM, is_recording_name
 from vms.storage.metrics import keeper_metrics
 from vms.storage.recent import DayDirectory, recent_days
 from vms.storage.recovery import Settled
 from vms.storage.repair import RecoveryCounters
 from vms.storage.reports import MediaReports
 from vms.storage.retention import Retention
+from vms.storage.retention_rule import RetentionRule
+from vms.storage.tiers import TierMover, open_tiers
 from vms.storage.unsettled import UnsettledFiles
 from vms.telemetry.logs import get_logger
 from vms.telemetry.metrics import MetricFamily
 
 TICK_S = 1.0
 LOOK_INTERVAL_S = 5.0
+MOVER_PATIENCE_S = 4.0
 
 log = get_logger(__name__)
 _Result = TypeVar("_Result")
@@ -43,6 +58,9 @@ class VolumeKeeper:
 
     recovered: set once the newest days of every camera agree with the catalog, or the volume could not
         be opened. A crash leaves its traces in these days; all others follow.
+    mover, adoption: move recordings to tiers, and find those that a lost catalog knew; None before the volume was
+        opened, and where there are none.
+    on_alarms: called on the loop with the alarms that began and those that ended.
     """
 
     def __init__(
@@ -52,15 +70,25 @@ class VolumeKeeper:
         *,
         system_id: str,
         known_volumes: Path | None = None,
+        signer: Signer | None = None,
         beside_media: bool = False,
     ) -> None:
         """system_id: of the installation; a volume is one system's at a time.
 
         known_volumes: a file outside of the volumes that remembers which disk belongs where; it may be shared.
-        beside_media: this process carries media as well. Raises VolumeUnavailable when `known_volumes` is damaged.
+        signer: signs recordings that a dead writer left unsigned. beside_media: this process carries media as well.
+        Raises VolumeUnavailable when `known_volumes` is damaged.
         """
         known = KnownVolumes(known_volumes)
-        self.volume: KeptVolume = KeptVolume(config, clock, known, system_id, beside_media=beside_media)
+        self.volume: KeptVolume = KeptVolume(
+            config, clock, known, system_id, signer=signer, beside_media=beside_media
+        )
+        self.mover: TierMover | None = None
+        self.adoption: Adoption | None = None
+        self.locked: LockedBytes = LockedBytes(self.volume, clock)
+        self.alarms: tuple[str, ...] = ()
+        self.on_alarms: Callable[[Sequence[str], Sequence[str]], None] = lambda begun, ended: None
+        self._config = config
         self.retention: Retention = Retention(self.volume, clock)
         self.found: RecoveryCounters = RecoveryCounters()
         self.reports: MediaReports = MediaReports(clock)
@@ -89,6 +117,7 @@ class VolumeKeeper:
             await asyncio.wait([self._task], timeout=timeout_s)  # a repair that was begun is ended
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        await self._stop_mover()
         await asyncio.to_thread(self.volume.close)
 
     def metrics(self) -> Iterable[MetricFamily]:
@@ -113,9 +142,31 @@ class VolumeKeeper:
         """See `Keeping`."""
         await self._ask(lambda catalog: catalog.put_gaps(gaps))
 
-    async def put_retentions(self, retention_ns: Mapping[CameraId, int]) -> None:
+    async def put_retentions(self, rules: Mapping[CameraId, RetentionRule]) -> None:
         """See `Keeping`."""
-        await self._ask(lambda catalog: catalog.put_retentions(retention_ns))
+        if await self._ask(lambda catalog: catalog.put_retentions(rules)):
+            self.retention.rules_changed()
+
+    async def put_event_ranges(self, ranges: Sequence[EventRange]) -> None:
+        """See `Keeping`."""
+        await self._ask(lambda catalog: catalog.put_event_ranges(ranges))
+
+    async def put_locks(self, locks: Sequence[EvidenceLock], revision: int) -> None:
+        """See `Keeping`."""
+        volume = self.volume
+        if not volume.is_open:
+            raise self._not_open()
+        aside = f".damaged-{self._clock.wall_ns()}"
+        try:
+            async with volume.deleting:
+                await asyncio.to_thread(volume.check)
+                changed = await asyncio.to_thread(lambda: volume.locks.put(locks, revision, aside=aside))
+        except StorageError as error:
+            volume.fail(error)
+            raise
+        if changed:
+            self.retention.rules_changed()
+            self.locked.changed()
 
     async def history(self, question: HistoryQuestion) -> History:
         """See `Keeping`."""
@@ -138,6 +189,25 @@ class VolumeKeeper:
         error = str(volume.error) if volume.error is not None else ""
         return VolumeState(error, volume.used_bytes, volume.quota_bytes, self.recovered.is_set())
 
+    async def state(self) -> KeeperState:
+        """See `Keeping`."""
+        volume = self.volume
+        self._tell_alarms()
+        return KeeperState(
+            path=str(volume.path),
+            volume_id=volume.id,
+            error=str(volume.error) if volume.error is not None else "",
+            used_bytes=volume.used_bytes,
+            quota_bytes=volume.quota_bytes,
+            room_bytes=volume.room_bytes,
+            recovered=self.recovered.is_set(),
+            encrypted=volume.encrypted,
+            tiers=tier_states(self.mover),
+            locked_bytes=self.locked.size_bytes,
+            found=found_of(self.found),
+            alarms=self.alarms,
+        )
+
     # -- looking after it -------------------------------------------------------------------------------
 
     async def look(self) -> None:
@@ -155,6 +225,13 @@ class VolumeKeeper:
             await self._attempt(self.retention.enforce())
         if volume.is_open and volume.error is None:
             await self._attempt(self._look_for_files())
+        if volume.is_open and volume.error is None and self.mover is not None:
+            await self._attempt(self.mover.look())
+        if self._scanned and volume.error is None and self.adoption is not None:
+            self.adoption.look()
+        if volume.is_open and volume.error is None:
+            await self._attempt(self.locked.look())
+        self._tell_alarms()
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -183,6 +260,7 @@ class VolumeKeeper:
                 gone = await asyncio.to_thread(recovery.drop_vanished_days, self.volume, self.found)
                 self.volume.closed_bytes -= gone
                 self._scanned = True
+                self.retention.rules_changed()  # days of long ago may have come back
                 return
             day = days.pop(0)
             try:
@@ -197,8 +275,9 @@ class VolumeKeeper:
 
     async def _open(self) -> None:
         volume = self.volume
+        await self._stop_mover()
         await asyncio.to_thread(volume.open)
-        volume.closed_bytes -= await asyncio.to_thread(recovery.end_deletions, volume)
+        await asyncio.to_thread(deletion.end_deletions, volume)
         try:
             newest, older = await asyncio.to_thread(recovery.day_directories, volume.path)
         except OSError as error:
@@ -206,6 +285,10 @@ class VolumeKeeper:
         volume.room_bytes = await asyncio.to_thread(volume.free_bytes)
         self._newest, self._older, self._scanned = newest, older, False
         volume.resume()
+        if volume.id is not None and self._config.tiers:
+            stores = open_tiers(self._config, volume.id)
+            self.mover = self.retention.mover = TierMover(volume, stores, self._clock)
+            self.adoption = Adoption(volume, stores, self.found, self._clock)
         # Age waits for the first look: retentions that changed while nothing ran are told by then.
         await self.retention.make_room()
 
@@ -234,8 +317,25 @@ class VolumeKeeper:
         """Care for files in a thread, one lot after the other: a file that another thread has looks like a live one."""
         async with self._caring:
             settled = await asyncio.to_thread(work)
-        self.volume.closed_bytes += settled.change_bytes
+            self.volume.closed_bytes += settled.change_bytes
         return settled
+
+    async def _stop_mover(self) -> None:
+        mover, self.mover, self.retention.mover = self.mover, None, None
+        adoption, self.adoption = self.adoption, None
+        if adoption is not None:
+            await adoption.stop()
+        if mover is not None:
+            with suppress(TimeoutError):  # a share that hangs holds up nobody; what was begun is noted
+                await asyncio.wait_for(mover.stop(), MOVER_PATIENCE_S)
+
+    def _tell_alarms(self) -> None:
+        before = self.alarms
+        self.alarms = alarms(self.volume, self.retention, self.mover.alarms() if self.mover else ())
+        begun = [slug for slug in self.alarms if slug not in before]
+        ended = [slug for slug in before if slug not in self.alarms]
+        if begun or ended:
+            self.on_alarms(begun, ended)
 
     def _newest_days(self, cameras: Sequence[CameraId]) -> list[DayDirectory]:
         """Runs in a thread."""
@@ -269,7 +369,10 @@ def _history(catalog: Catalog, question: HistoryQuestion) -> History:
     ends: dict[CameraId, int] = {}
     resumed: dict[CameraId, int] = {}
     lasting: list[tuple[CameraId, Gap]] = []
+    last_file: dict[CameraId, PreviousFile] = {}
     for camera_id, before_ns in question.before_ns.items():
+        if (file := catalog.last_file(camera_id, MAIN_STREAM, before_ns)) is not None:
+            last_file[camera_id] = file
         if (end_ns := catalog.last_end(camera_id, before_ns)) is not None:
             ends[camera_id] = end_ns
         gaps = catalog.open_gaps(camera_id)
@@ -279,4 +382,4 @@ def _history(catalog: Catalog, question: HistoryQuestion) -> History:
             start_ns = catalog.first_start(camera_id, since_ns, before_ns)
             if start_ns is not None:
                 resumed[camera_id] = start_ns
-    return History(ends, lasting, resumed)
+    return History(ends, lasting, resumed, last_file)

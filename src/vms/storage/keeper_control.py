@@ -12,14 +12,26 @@ from google.protobuf.message import DecodeError
 from vms.bus.errors import BusUnavailable
 from vms.bus.local import LocalClient
 from vms.common.errors import InvalidInput, VmsError
-from vms.common.ids import CameraId, camera_id
-from vms.media import Gap, GapReason
+from vms.common.evidence_lock import EvidenceLock
+from vms.common.ids import CameraId
+from vms.media import Gap
 from vms.proto import storage_pb2
+from vms.storage import keeper_messages as messages
 from vms.storage.errors import KeeperAway, StorageError
-from vms.storage.keeping import History, HistoryQuestion, Keeping, MediaReport, VolumeState
+from vms.storage.keeping import (
+    EventRange,
+    History,
+    HistoryQuestion,
+    KeeperState,
+    Keeping,
+    MediaReport,
+    VolumeState,
+)
+from vms.storage.retention_rule import RetentionRule
 
 SETTLE, PUT_GAPS, PUT_RETENTIONS = "settle", "put_gaps", "put_retentions"
-HISTORY, EXCHANGE = "history", "exchange"
+PUT_EVENT_RANGES, PUT_LOCKS = "put_event_ranges", "put_locks"
+HISTORY, EXCHANGE, STATE = "history", "exchange", "state"
 
 _Message = TypeVar("_Message")
 
@@ -44,14 +56,17 @@ class KeeperClient:
         return list(storage_pb2.Settled.FromString(data).names)
 
     async def put_gaps(self, gaps: Sequence[tuple[CameraId, Gap]]) -> None:
-        message = storage_pb2.Gaps(gaps=[_pack_gap(camera, gap) for camera, gap in gaps])
+        message = storage_pb2.Gaps(gaps=[messages.pack_gap(camera, gap) for camera, gap in gaps])
         await self._call(PUT_GAPS, message.SerializeToString())
 
-    async def put_retentions(self, retention_ns: Mapping[CameraId, int]) -> None:
-        message = storage_pb2.Retentions(
-            retention_ns={str(key): value for key, value in retention_ns.items()}
-        )
-        await self._call(PUT_RETENTIONS, message.SerializeToString())
+    async def put_retentions(self, rules: Mapping[CameraId, RetentionRule]) -> None:
+        await self._call(PUT_RETENTIONS, messages.pack_rules(rules).SerializeToString())
+
+    async def put_event_ranges(self, ranges: Sequence[EventRange]) -> None:
+        await self._call(PUT_EVENT_RANGES, messages.pack_ranges(ranges).SerializeToString())
+
+    async def put_locks(self, locks: Sequence[EvidenceLock], revision: int) -> None:
+        await self._call(PUT_LOCKS, messages.pack_locks(locks, revision).SerializeToString())
 
     async def history(self, question: HistoryQuestion) -> History:
         message = storage_pb2.HistoryRequest(
@@ -59,12 +74,7 @@ class KeeperClient:
             since_ns={str(key): value for key, value in question.since_ns.items()},
         )
         data = await self._call(HISTORY, message.SerializeToString(), _REPAIR_TIMEOUT_S)
-        answer = storage_pb2.History.FromString(data)
-        return History(
-            {CameraId(key): value for key, value in answer.last_end_ns.items()},
-            [_unpack_gap(gap) for gap in answer.lasting],
-            {CameraId(key): value for key, value in answer.resumed_ns.items()},
-        )
+        return messages.unpack_history(storage_pb2.History.FromString(data))
 
     async def exchange(self, report: MediaReport) -> VolumeState:
         message = storage_pb2.MediaReport(
@@ -76,6 +86,9 @@ class KeeperClient:
         data = await self._call(EXCHANGE, message.SerializeToString())
         state = storage_pb2.VolumeState.FromString(data)
         return VolumeState(state.error, state.used_bytes, state.quota_bytes, state.recovered)
+
+    async def state(self) -> KeeperState:
+        return messages.unpack_state(storage_pb2.KeeperState.FromString(await self._call(STATE, b"")))
 
     async def _call(self, method: str, argument: bytes, timeout_s: float = _TIMEOUT_S) -> bytes:
         try:
@@ -95,44 +108,55 @@ def keeper_methods(keeper: Keeping) -> Mapping[str, Callable[[bytes], Awaitable[
 
     async def put_gaps(data: bytes) -> bytes:
         gaps = _parse(storage_pb2.Gaps.FromString, data).gaps
-        await keeper.put_gaps([_unpack_gap(gap) for gap in gaps])
+        await keeper.put_gaps([messages.unpack_gap(gap) for gap in gaps])
         return b""
 
     async def put_retentions(data: bytes) -> bytes:
-        message = _parse(storage_pb2.Retentions.FromString, data)
-        await keeper.put_retentions({_camera(key): value for key, value in message.retention_ns.items()})
+        await keeper.put_retentions(messages.unpack_rules(_parse(storage_pb2.Retentions.FromString, data)))
+        return b""
+
+    async def put_event_ranges(data: bytes) -> bytes:
+        await keeper.put_event_ranges(
+            messages.unpack_ranges(_parse(storage_pb2.EventRanges.FromString, data))
+        )
+        return b""
+
+    async def put_locks(data: bytes) -> bytes:
+        message = _parse(storage_pb2.VolumeLocks.FromString, data)
+        await keeper.put_locks(messages.unpack_locks(message), message.revision)
         return b""
 
     async def history(data: bytes) -> bytes:
         message = _parse(storage_pb2.HistoryRequest.FromString, data)
         question = HistoryQuestion(
-            {_camera(key): value for key, value in message.before_ns.items()},
-            {_camera(key): value for key, value in message.since_ns.items()},
+            {messages.camera(key): value for key, value in message.before_ns.items()},
+            {messages.camera(key): value for key, value in message.since_ns.items()},
         )
-        answer = await keeper.history(question)
-        return storage_pb2.History(
-            last_end_ns={str(key): value for key, value in answer.last_end_ns.items()},
-            lasting=[_pack_gap(camera, gap) for camera, gap in answer.lasting],
-            resumed_ns={str(key): value for key, value in answer.resumed_ns.items()},
-        ).SerializeToString()
+        return messages.pack_history(await keeper.history(question)).SerializeToString()
 
     async def exchange(data: bytes) -> bytes:
         message = _parse(storage_pb2.MediaReport.FromString, data)
         report = MediaReport(message.worker, message.open_bytes, message.written_bytes, message.error)
-        state = await keeper.exchange(report)
+        answer = await keeper.exchange(report)
         return storage_pb2.VolumeState(
-            error=state.error,
-            used_bytes=max(state.used_bytes, 0),
-            quota_bytes=state.quota_bytes,
-            recovered=state.recovered,
+            error=answer.error,
+            used_bytes=max(answer.used_bytes, 0),
+            quota_bytes=answer.quota_bytes,
+            recovered=answer.recovered,
         ).SerializeToString()
+
+    async def state(_: bytes) -> bytes:
+        return messages.pack_state(await keeper.state()).SerializeToString()
 
     return {
         SETTLE: settle,
         PUT_GAPS: put_gaps,
         PUT_RETENTIONS: put_retentions,
+        PUT_EVENT_RANGES: put_event_ranges,
+        PUT_LOCKS: put_locks,
         HISTORY: history,
         EXCHANGE: exchange,
+        STATE: state,
     }
 
 
@@ -141,29 +165,3 @@ def _parse(parse: Callable[[bytes], _Message], data: bytes) -> _Message:
         return parse(data)
     except DecodeError as error:
         raise InvalidInput(f"a question to a keeper that cannot be read: {error}") from error
-
-
-def _pack_gap(camera: CameraId, gap: Gap) -> storage_pb2.Gap:
-    return storage_pb2.Gap(
-        camera_id=camera,
-        start_ns=gap.start_ns,
-        end_ns=gap.end_ns,
-        reason=gap.reason,
-        detail=gap.detail.encode(errors="replace").decode(),
-    )
-
-
-def _unpack_gap(gap: storage_pb2.Gap) -> tuple[CameraId, Gap]:
-    end_ns = gap.end_ns if gap.HasField("end_ns") else None
-    try:
-        reason = GapReason(gap.reason)
-    except ValueError:  # of a newer version
-        reason = GapReason.UNKNOWN
-    return _camera(gap.camera_id), Gap(gap.start_ns, end_ns, reason, gap.detail)
-
-
-def _camera(text: str) -> CameraId:
-    try:
-        return camera_id(text)
-    except ValueError as error:
-        raise InvalidInput(str(error)) from error

@@ -4,15 +4,19 @@ Belongs here: opening what only one process may, and the sums. Does not: deletin
 when things are done (keeper).
 """
 
+import asyncio
 import fcntl
 import os
 
 from vms.common.clock import NS, Clock
 from vms.config import VolumeConfig
+from vms.format.hybrid import Signer
+from vms.storage.catalog import ON_VOLUME, Catalog
 from vms.storage.catalog_thread import CatalogThread
 from vms.storage.errors import CatalogUnusable, StorageError, VolumeUnavailable
 from vms.storage.identity import KnownVolumes
 from vms.storage.layout import CATALOG_NAME, IDENTITY_NAME
+from vms.storage.locks import VolumeLocks
 from vms.storage.volume import Volume
 from vms.telemetry.logs import get_logger
 
@@ -22,7 +26,11 @@ log = get_logger(__name__)
 class KeptVolume(Volume):
     """The one process that has it open writes the catalog, repairs and deletes.
 
-    closed_bytes: size of all segments in the catalog. open_bytes: of files without a row, as media processes say.
+    closed_bytes: size of the catalog's segments whose files are here, and not in a tier. open_bytes: of files without a
+        row, as media processes say.
+    locks: the evidence locks that it obeys; read when it is opened. deleting: held while footage is deleted, and
+        while locks change.
+    signer: signs what is repaired; None leaves that unsigned. tier_quotas: bytes, by the names of its tiers.
     beside_media: this process carries media as well; repairs leave it the interpreter half of the time.
     """
 
@@ -33,10 +41,16 @@ class KeptVolume(Volume):
         known: KnownVolumes,
         system_id: str,
         *,
+        signer: Signer | None = None,
         beside_media: bool = False,
     ) -> None:
         super().__init__(config, clock, known, system_id)
         self.beside_media = beside_media
+        self.signer = signer
+        self.locks = VolumeLocks(self.path)
+        self.deleting = asyncio.Lock()
+        self.encrypted = config.encryption is not None
+        self.tier_quotas = {tier.name: tier.quota for tier in config.tiers}
         self.closed_bytes = 0
         self.open_bytes = 0
         self._catalog: CatalogThread | None = None
@@ -65,6 +79,7 @@ class KeptVolume(Volume):
         try:
             self._take_lock()
             if self._catalog is None:
+                self.locks.load()
                 self._catalog = self._open_catalog()
         except OSError as error:
             raise VolumeUnavailable.from_os_error(self.path, error) from error
@@ -119,8 +134,13 @@ class KeptVolume(Volume):
     def _sound_catalog(self) -> CatalogThread:
         catalog = CatalogThread(self.path / CATALOG_NAME, self.path)
         try:
-            self.closed_bytes = catalog.submit(lambda each: each.size_bytes()).result()  # walks all of them
+            self.closed_bytes = catalog.submit(_recount).result()
         except CatalogUnusable:
             catalog.close()
             raise
         return catalog
+
+
+def _recount(catalog: Catalog) -> int:
+    catalog.recount()  # walks all rows, and so finds damage
+    return catalog.tier_bytes()[ON_VOLUME]

@@ -7,21 +7,24 @@ recordings (library).
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from uuid import UUID, uuid4
 
-from vms.common.camera import Camera
+from vms.common.camera import Camera, RetentionLimits
 from vms.common.clock import NS, Clock
 from vms.common.ids import CameraId
 from vms.config import VolumeConfig
+from vms.format.hybrid import Signer
 from vms.media import Gap, GapReason, Hub
 from vms.storage.gaps import merge_gaps
 from vms.storage.keeper import VolumeKeeper
 from vms.storage.library import RecordingLibrary
 from vms.storage.metrics import keeper_metrics
+from vms.storage.preroll import PROCESS_LIMIT_BYTES
 from vms.storage.recording import RecordingService
+from vms.storage.recording_state import RecordingState
 from vms.storage.segment import OpenFile, OpenSegment, Segment, SegmentIndex
 from vms.storage.writer import QUEUE_LIMIT_BYTES, SYNC_INTERVAL_S
 from vms.telemetry.metrics import MetricFamily
@@ -45,8 +48,12 @@ class StorageService:
         known_volumes: Path | None = None,
         queue_limit_bytes: int = QUEUE_LIMIT_BYTES,
         sync_interval_s: float = SYNC_INTERVAL_S,
+        signer: Signer | None = None,
+        classes: Mapping[str, RetentionLimits] | None = None,
+        site_time_zone: str = "UTC",
+        pre_roll_limit_bytes: int = PROCESS_LIMIT_BYTES,
     ) -> None:
-        """volumes: where recordings go; a new segment goes to the one with the most room.
+        """volumes: where recordings go; what is said last is RecordingService's.
 
         system_id: of the installation; None makes this service a system of its own. known_volumes: a file outside of the
         volumes that remembers which disk belongs where; None forgets it over restarts. Raises VolumeUnavailable when
@@ -54,7 +61,14 @@ class StorageService:
         """
         system_id = system_id or str(uuid4())
         self._keepers = [
-            VolumeKeeper(config, clock, system_id=system_id, known_volumes=known_volumes, beside_media=True)
+            VolumeKeeper(
+                config,
+                clock,
+                system_id=system_id,
+                known_volumes=known_volumes,
+                signer=signer,
+                beside_media=True,
+            )
             for config in volumes
         ]
         self._recording = RecordingService(
@@ -65,8 +79,12 @@ class StorageService:
             known_volumes=known_volumes,
             queue_limit_bytes=queue_limit_bytes,
             sync_interval_s=sync_interval_s,
+            signer=signer,
+            classes=classes,
+            site_time_zone=site_time_zone,
+            pre_roll_limit_bytes=pre_roll_limit_bytes,
         )
-        self._library = RecordingLibrary([config.path for config in volumes], clock)
+        self._library = RecordingLibrary(volumes, clock)
 
     # -- life -------------------------------------------------------------------------------------------
 
@@ -109,6 +127,10 @@ class StorageService:
         """See RecordingService."""
         self._recording.record(camera, hub)
 
+    def event(self, camera_id: CameraId, at_ns: int, kind: str) -> None:
+        """See RecordingService."""
+        self._recording.event(camera_id, at_ns, kind)
+
     async def stop_recording(self, camera_id: CameraId, reason: GapReason = GapReason.RECORDING_OFF) -> None:
         """See RecordingService; the segment has its row when this returns, unless the disk refuses."""
         await self._recording.stop_recording(camera_id, reason)
@@ -122,6 +144,10 @@ class StorageService:
     def recording(self, camera_id: CameraId) -> bool:
         """See RecordingService."""
         return self._recording.recording(camera_id)
+
+    def recording_state(self, camera_id: CameraId) -> RecordingState:
+        """See RecordingService."""
+        return self._recording.recording_state(camera_id)
 
     def recording_error(self, camera_id: CameraId) -> str | None:
         """See RecordingService."""
