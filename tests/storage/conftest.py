@@ -7,10 +7,14 @@ from typing import Any
 
 import pytest
 from tests.storage.scripted_camera import NOON_NS
+from tests.storage.seaweedfs import s3_server
+from tests.storage.tiered import make
 
 from vms.common.clock import ManualClock
 from vms.config import VolumeConfig
 from vms.storage.service import StorageService
+
+__all__ = ["make", "s3_server"]  # fixtures of their own modules
 
 Start = Callable[..., Any]
 

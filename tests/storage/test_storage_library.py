@@ -13,9 +13,11 @@ from tests.storage.scripted_camera import NOON_NS, ScriptedCamera, pictures, wri
 
 from vms.common.clock import NS, ManualClock
 from vms.common.ids import CameraId, uuid7
+from vms.config import VolumeConfig
 from vms.format.hybrid import SegmentIdentity, SegmentWriter, read_segment
 from vms.media import AccessUnit
 from vms.storage import disk
+from vms.storage.body import PlainBody
 from vms.storage.growing import GrowingFile, GrowingFiles
 from vms.storage.layout import CATALOG_NAME
 from vms.storage.library import RecordingLibrary
@@ -103,18 +105,13 @@ def test_asking_again_reads_only_what_is_new(tmp_path: Path, monkeypatch: pytest
     path.write_bytes(MEDIA[: ENDS[-2]])
     file, reads = GrowingFile(path), []
     file.look()
-    reader = disk.reader
+    read_at = PlainBody.read_at
 
-    def counting(descriptor: int):
-        read_at = reader(descriptor)
+    def counting(body: PlainBody, offset: int, size: int) -> bytes:
+        reads.append(offset)
+        return read_at(body, offset, size)
 
-        def read(offset: int, size: int) -> bytes:
-            reads.append(offset)
-            return read_at(offset, size)
-
-        return read
-
-    monkeypatch.setattr(disk, "reader", counting)
+    monkeypatch.setattr(PlainBody, "read_at", counting)
     file.look()
     assert len(reads) == 1, "whether it was closed meanwhile"
     path.write_bytes(MEDIA)
@@ -182,7 +179,7 @@ async def test_every_recording_is_there_once_with_its_row_or_without(
     copy = tmp_path / "copy"
     shutil.copytree(volume, copy)
     (copy / CATALOG_NAME).unlink()  # as before a keeper ever came
-    without = RecordingLibrary([copy], clock)
+    without = RecordingLibrary([VolumeConfig(path=copy)], clock)
     again = await without.segments(PORCH, *ALL)
     assert [(one.id, one.start_ns, one.end_ns, one.size_bytes, one.closed) for one in again] == [
         (one.id, one.start_ns, one.end_ns, one.size_bytes, one.closed) for one in segments
@@ -200,7 +197,7 @@ async def test_a_catalog_that_is_replaced_is_read_anew(
     service = await recorded(start, clock)
     expected = await service.segments(PORCH, *ALL)
     await service.stop()
-    library = RecordingLibrary([volume], clock)
+    library = RecordingLibrary([VolumeConfig(path=volume)], clock)
     assert len(await library.segments(PORCH, *ALL)) == len(expected)
     (volume / CATALOG_NAME).rename(volume / "aside")
     for suffix in ("-wal", "-shm"):
@@ -220,7 +217,9 @@ async def test_a_catalog_that_is_replaced_is_read_anew(
 
 async def test_a_volume_that_is_not_there_is_left_out(start: Start, clock: ManualClock, volume: Path) -> None:
     service = await recorded(start, clock)
-    library = RecordingLibrary([volume.with_name("missing"), volume], clock)
+    library = RecordingLibrary(
+        [VolumeConfig(path=each) for each in (volume.with_name("missing"), volume)], clock
+    )
     assert await library.segments(PORCH, *ALL) == await service.segments(PORCH, *ALL)
     assert await library.gaps(PORCH, *ALL) == []
     await library.stop()
@@ -230,7 +229,7 @@ async def test_old_times_are_answered_without_a_look_at_the_newest_files(
     start: Start, clock: ManualClock, volume: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await recorded(start, clock)
-    library = RecordingLibrary([volume], clock)
+    library = RecordingLibrary([VolumeConfig(path=volume)], clock)
 
     def listed(day: object) -> list[str]:
         raise AssertionError(f"{day} was listed")

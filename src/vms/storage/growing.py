@@ -10,6 +10,7 @@ in a fragment (vms.format.hybrid).
 import os
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
@@ -18,7 +19,9 @@ from vms.format.errors import FormatError
 from vms.format.hybrid import SegmentFile, read_segment
 from vms.format.hybrid.layout import FLIP_OFFSET
 from vms.format.hybrid.scan import read_fragment
-from vms.storage import disk
+from vms.storage.bodies import open_body
+from vms.storage.body import Body
+from vms.storage.keyring import Keyring, KeyUnknown
 from vms.storage.segment import OpenSegment, Segment, describe
 
 REMEMBERED_FRAGMENTS = 200_000  # over all files of a volume; 100 bytes or so each
@@ -28,11 +31,13 @@ _REMEMBERED_FILES = 10_000
 class GrowingFile:
     """One file. Methods block; any thread may call them."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, keyring: Callable[[], Keyring] = Keyring) -> None:
+        """keyring: gives the keys that it may be encrypted with."""
         self.path = path
+        self._keyring = keyring
         self._lock = threading.Lock()
         self._file: SegmentFile | None = None
-        self._inode = 0
+        self._inode = self._opened_inode = 0
         self._segment: Segment | None = None
 
     @property
@@ -49,50 +54,59 @@ class GrowingFile:
         with self._lock:
             if self._segment is not None and self._segment.closed:
                 return self._segment if self.path.exists() else None
-            try:
-                descriptor = _open(self.path)
-            except FileNotFoundError:
+            body = self._open()
+            if body is None:
                 return None
             try:
-                return self._advance(descriptor)[0]
+                return self._advance(body)[0]
             finally:
-                os.close(descriptor)
+                body.close()
 
     def open(self) -> OpenSegment | None:
         """The segment open for reading; None as of `look`. Raises OSError from the disk."""
         with self._lock:
-            try:
-                descriptor = _open(self.path)
-            except FileNotFoundError:
+            body = self._open()
+            if body is None:
                 return None
             try:
-                segment, file = self._advance(descriptor)
+                segment, file = self._advance(body)
             except BaseException:
-                os.close(descriptor)
+                body.close()
                 raise
             if segment is None or file is None:
-                os.close(descriptor)
+                body.close()
                 return None
-            return OpenSegment(segment, file, descriptor)
+            return OpenSegment(segment, file, body)
 
-    def _advance(self, descriptor: int) -> tuple[Segment | None, SegmentFile | None]:
-        """Read what is new. Of a closed file only the segment is remembered: it is read by its index at once."""
-        status = os.fstat(descriptor)
-        known = self._file
-        if known is not None and (status.st_ino != self._inode or status.st_size < known.size):
-            known = None
-        read_at = disk.reader(descriptor)
+    def _open(self) -> Body | None:
+        """None when it is gone, and of an encrypted one without its key or whose beginning is not there yet."""
         try:
-            if known is None or read_at(FLIP_OFFSET + 4, 4) == b"mdat":
-                file = read_segment(read_at, status.st_size)
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        self._opened_inode = os.fstat(descriptor).st_ino
+        try:
+            return open_body(descriptor, self._keyring())
+        except (FormatError, KeyUnknown):
+            return None
+
+    def _advance(self, body: Body) -> tuple[Segment | None, SegmentFile | None]:
+        """Read what is new. Of a closed file only the segment is remembered: it is read by its index at once."""
+        size = body.size_bytes
+        known = self._file
+        if known is not None and (self._opened_inode != self._inode or size < known.size):
+            known = None
+        try:
+            if known is None or body.read_at(FLIP_OFFSET + 4, 4) == b"mdat":
+                file = read_segment(body.read_at, size)
             else:
-                file = _read_on(known, descriptor, status.st_size)
+                file = _read_on(known, body.read_at, size)
                 if file is known:
                     return self._segment, file
             segment = describe(self.path, file) if file.fragments else None
         except FormatError:  # not even its beginning is there yet, or it is none of ours
             return None, None
-        self._inode = status.st_ino
+        self._inode = self._opened_inode
         self._segment = segment
         self._file = None if file.closed else file
         return segment, file
@@ -101,7 +115,9 @@ class GrowingFile:
 class GrowingFiles:
     """The files of one volume that were looked at, the ones that were not for the longest time forgotten first."""
 
-    def __init__(self) -> None:
+    def __init__(self, keyring: Callable[[], Keyring] = Keyring) -> None:
+        """keyring: gives the keys that they may be encrypted with."""
+        self._keyring = keyring
         self._lock = threading.Lock()
         self._files: OrderedDict[Path, GrowingFile] = OrderedDict()
         self._paths: dict[UUID, Path] = {}
@@ -134,7 +150,7 @@ class GrowingFiles:
         with self._lock:
             file = self._files.get(path)
             if file is None:
-                file = self._files[path] = GrowingFile(path)
+                file = self._files[path] = GrowingFile(path, self._keyring)
             self._files.move_to_end(path)
             return file
 
@@ -151,9 +167,8 @@ class GrowingFiles:
             del self._paths[segment_id]
 
 
-def _read_on(known: SegmentFile, descriptor: int, size: int) -> SegmentFile:
+def _read_on(known: SegmentFile, read_at: Callable[[int, int], bytes], size: int) -> SegmentFile:
     """An open file with the fragments that came since it was `known`."""
-    read_at = disk.reader(descriptor)
     tracks = {track.id: track for track in known.tracks}
     fragments, end = list(known.fragments), known.size
     while end < size:
@@ -168,7 +183,3 @@ def _read_on(known: SegmentFile, descriptor: int, size: int) -> SegmentFile:
     if end == known.size:
         return known
     return replace(known, fragments=fragments, size=end)
-
-
-def _open(path: Path) -> int:
-    return os.open(path, os.O_RDONLY | os.O_CLOEXEC)

@@ -8,18 +8,19 @@ Belongs here: queries over all volumes. Does not: one volume (library_volume), h
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TypeVar
+from contextlib import contextmanager, suppress
+from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 from vms.common.clock import NS, Clock
 from vms.common.ids import CameraId
+from vms.config import VolumeConfig
 from vms.format.errors import FormatError
 from vms.media import Gap
 from vms.storage.errors import CatalogUnusable, SegmentNotFound, SegmentUnreadable
 from vms.storage.fragment_table import FragmentTableDamaged
 from vms.storage.gaps import merge_gaps
+from vms.storage.keyring import KeyUnknown, KeyUnusable
 from vms.storage.library_volume import LibraryVolume
 from vms.storage.segment import OpenFile, OpenSegment, Segment, SegmentIndex
 from vms.telemetry.logs import get_logger
@@ -29,7 +30,17 @@ SILENCE_S = 10.0  # … and not asked for so long
 STOP_TIMEOUT_S = 2.0
 
 log = get_logger(__name__)
+_MOVES = 3  # between a look at a row and opening: more than one tier after the other is next to impossible
 _Result = TypeVar("_Result")
+_Opened = TypeVar("_Opened", bound=OpenFile)
+
+
+class _Place(NamedTuple):
+    """Where a segment is, as last seen. has_row: it is closed, and its catalog knows it."""
+
+    volume: LibraryVolume
+    segment: Segment
+    has_row: bool
 
 
 class RecordingLibrary:
@@ -38,9 +49,9 @@ class RecordingLibrary:
     Ranges are half open, in wall-clock ns (UTC). All methods are the event loop's; nothing here waits for a disk on it.
     """
 
-    def __init__(self, volumes: Sequence[Path], clock: Clock) -> None:
-        """volumes: their directories; they may be missing, and come later."""
-        self._volumes = [LibraryVolume(path, clock) for path in volumes]
+    def __init__(self, volumes: Sequence[VolumeConfig], clock: Clock) -> None:
+        """volumes: with their keys and tiers; their directories may be missing, and come later."""
+        self._volumes = [LibraryVolume(config, clock) for config in volumes]
         self._silent_until_s: dict[LibraryVolume, float] = {}
 
     async def stop(self) -> None:
@@ -84,6 +95,13 @@ class RecordingLibrary:
                 merged.append((first, last))
         return merged
 
+    async def event_ranges(self, camera_id: CameraId, start_ns: int, end_ns: int) -> list[tuple[int, int]]:
+        """Event footage (start, end) that shares time with the range, by start; of several kinds it may overlap."""
+        known = await self._ask_all(
+            lambda volume: volume.catalog.ask(lambda each: each.event_ranges(camera_id, start_ns, end_ns))
+        )
+        return sorted({(each.start_ns, each.end_ns) for ranges in known for each in ranges})
+
     async def gaps(self, camera_id: CameraId, start_ns: int, end_ns: int) -> list[Gap]:
         """What is known to be missing in the range, and why, by start; a lasting one has no end."""
         known = await self._ask_all(
@@ -93,7 +111,7 @@ class RecordingLibrary:
 
     async def segment(self, segment_id: UUID) -> Segment:
         """One segment. Raises SegmentNotFound."""
-        return (await self._find(segment_id))[1]
+        return (await self._locate(segment_id)).segment
 
     async def index(self, segment_id: UUID) -> SegmentIndex:
         """Where a segment's parts lie, for a playlist: of one with a row, without opening its file.
@@ -111,33 +129,41 @@ class RecordingLibrary:
     # -- opening ----------------------------------------------------------------------------------------
 
     async def open(self, segment_id: UUID) -> OpenSegment:
-        """Open a segment's file to read what is in it. Raises SegmentNotFound, SegmentUnreadable."""
-        volume, segment, has_row = await self._locate(segment_id)
-        with _typed(segment_id):
-            if has_row:
-                return await volume.open_closed(segment)
-            opened = await volume.open_growing(segment)
-        if opened is None:
-            raise SegmentNotFound(segment_id)
-        return opened
+        """Open a segment's file to read what is in it. Raises SegmentNotFound, SegmentUnreadable, TierUnavailable."""
+
+        async def attempt(place: _Place) -> OpenSegment | None:
+            if place.has_row:
+                return await place.volume.open_closed(place.segment)
+            return await place.volume.open_growing(place.segment)
+
+        return await self._open(segment_id, attempt)
 
     async def open_file(self, segment_id: UUID) -> OpenFile:
         """Open a segment's file for its bytes alone: `segment.size_bytes` of them, without a look at its index.
 
-        Raises SegmentNotFound, SegmentUnreadable.
+        Raises as `open`.
         """
-        volume, segment = await self._find(segment_id)
-        with _typed(segment_id):
-            return await volume.open_file(segment)
+        return await self._open(segment_id, lambda place: place.volume.open_file(place.segment))
 
     # -- private ----------------------------------------------------------------------------------------
 
-    async def _find(self, segment_id: UUID) -> tuple[LibraryVolume, Segment]:
-        volume, segment, _ = await self._locate(segment_id)
-        return volume, segment
+    async def _open(
+        self, segment_id: UUID, attempt: Callable[["_Place"], Awaitable[_Opened | None]]
+    ) -> _Opened:
+        """A file that is gone was deleted, or has just been moved: then it is looked for where it is now."""
+        place = await self._locate(segment_id)
+        for _ in range(_MOVES):
+            with suppress(FileNotFoundError), _typed(segment_id):
+                opened = await attempt(place)
+                if opened is not None:
+                    return opened
+            before, place = place, await self._locate(segment_id)
+            if place == before:
+                break
+        raise SegmentNotFound(segment_id)
 
-    async def _locate(self, segment_id: UUID) -> tuple[LibraryVolume, Segment, bool]:
-        """Where a segment is, and whether it has a row. Raises SegmentNotFound."""
+    async def _locate(self, segment_id: UUID) -> "_Place":
+        """Where a segment is. Raises SegmentNotFound."""
 
         async def by_row(volume: LibraryVolume) -> tuple[LibraryVolume, Segment | None]:
             return volume, await volume.catalog.ask(lambda catalog: catalog.find(segment_id))
@@ -148,7 +174,7 @@ class RecordingLibrary:
         for way in (by_row, by_file):
             for volume, segment in await self._ask_all(way):
                 if segment is not None:
-                    return volume, segment, way is by_row
+                    return _Place(volume, segment, way is by_row)
         raise SegmentNotFound(segment_id)
 
     async def _ask_all(self, question: Callable[[LibraryVolume], Awaitable[_Result]]) -> list[_Result]:
@@ -178,12 +204,14 @@ class RecordingLibrary:
 
 @contextmanager
 def _typed(segment_id: UUID) -> Iterator[None]:
-    """Errors of a disk and of a damaged file as those of storage."""
+    """Errors of a disk, of a damaged file and of keys as those of storage; that a file is gone stays as it is."""
     try:
         yield
-    except FileNotFoundError as error:
-        raise SegmentNotFound(segment_id) from error
+    except FileNotFoundError:
+        raise
     except OSError as error:
         raise SegmentUnreadable(segment_id, error.strerror or str(error)) from error
     except FormatError as error:
         raise SegmentUnreadable(segment_id, str(error)) from error
+    except (KeyUnusable, KeyUnknown) as error:
+        raise SegmentUnreadable(segment_id, str(error), advice="") from error

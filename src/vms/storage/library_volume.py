@@ -16,8 +16,10 @@ from uuid import UUID
 
 from vms.common.clock import Clock
 from vms.common.ids import CameraId
+from vms.config import VolumeConfig
 from vms.format.hybrid import read_segment
-from vms.storage import disk
+from vms.storage.bodies import open_body, open_reader
+from vms.storage.body import Body
 from vms.storage.catalog import Catalog
 from vms.storage.catalog_reader import CatalogReader
 from vms.storage.errors import CatalogUnusable
@@ -25,6 +27,8 @@ from vms.storage.growing import GrowingFiles
 from vms.storage.layout import DAY_NS, MAIN_STREAM, is_camera_directory, recording_name
 from vms.storage.recent import DayDirectory, recent_days, recordings_in
 from vms.storage.segment import OpenFile, OpenSegment, Segment
+from vms.storage.tiers.reading import PatientBody, PatientTier, ReadTiers
+from vms.storage.volume_keys import VolumeKeys
 
 _THREADS = 2
 _REACH_NS = 2 * DAY_NS  # from the start of a day to the end of a recording that began on it
@@ -37,16 +41,19 @@ _Result = TypeVar("_Result")
 class LibraryVolume:
     """Reads one volume. Methods that ask the disk raise OSError, those that ask the catalog CatalogUnusable."""
 
-    def __init__(self, path: Path, clock: Clock) -> None:
-        self.path = path.absolute()
+    def __init__(self, config: VolumeConfig, clock: Clock) -> None:
+        self.path = config.path.absolute()
         self.catalog = CatalogReader(self.path)
         self._clock = clock
-        self._growing = GrowingFiles()
+        self._keys = VolumeKeys(config.encryption)
+        self._tiers = ReadTiers(config)
+        self._growing = GrowingFiles(self._keys.keyring)
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"read-{self.path.name}")
 
     async def close(self) -> None:
         """End the threads when they are done."""
         self._executor.shutdown(wait=False, cancel_futures=True)
+        self._tiers.close()
         await self.catalog.close()
 
     async def without_row(self, camera_id: CameraId, start_ns: int, end_ns: int) -> list[Segment]:
@@ -80,17 +87,42 @@ class LibraryVolume:
         return await self._run(lambda: self._growing.open(segment.path))
 
     async def open_closed(self, segment: Segment) -> OpenSegment:
-        """A closed recording open for reading. Raises FormatError as well."""
-        return await self._run(lambda: _open_closed(segment))
+        """A closed recording open for reading, wherever it is. Raises FormatError, KeyUnusable, TierUnavailable as well."""
+        if segment.tier:
+            tier = await self._tier(segment.tier)
+            return await tier.run(lambda: _with_index(segment, self._open_in(tier, segment)))
+        return await self._run(lambda: _with_index(segment, self._open(segment)))
 
     async def open_file(self, segment: Segment) -> OpenFile:
-        """A recording's file, open for reading."""
-        return await self._run(lambda: OpenFile(segment, _open(segment.path)))
+        """A recording's file, open for reading. Raises as `open_closed`."""
+        if segment.tier:
+            tier = await self._tier(segment.tier)
+            return await tier.run(lambda: OpenFile(segment, self._open_in(tier, segment)))
+        return await self._run(lambda: OpenFile(segment, self._open(segment)))
+
+    async def _tier(self, name: str) -> PatientTier:
+        return await self._run(lambda: self._tiers.get(name))
 
     async def _run(self, work: Callable[[], _Result]) -> _Result:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
     # -- in threads -------------------------------------------------------------------------------------
+
+    def _open(self, segment: Segment) -> Body:
+        with self._keys.explained():
+            descriptor = os.open(segment.path, os.O_RDONLY | os.O_CLOEXEC)
+            return open_body(descriptor, self._keys.keyring())
+
+    def _open_in(self, tier: PatientTier, segment: Segment) -> Body:
+        """Runs in a thread of the tier."""
+        stored = tier.store.open(segment.path.relative_to(self.path).as_posix())
+        try:
+            with self._keys.explained():
+                body = open_reader(stored.read_at, stored.size_bytes, self._keys.keyring(), stored.close)
+        except BaseException:
+            stored.close()
+            raise
+        return PatientBody(tier, body)
 
     def _list(self, camera_id: CameraId, start_ns: int, end_ns: int) -> list[tuple[DayDirectory, list[str]]]:
         days = recent_days(self.path / camera_id, self._clock.wall_ns())
@@ -134,15 +166,11 @@ def _names(catalog: Catalog, days: list[DayDirectory]) -> set[str]:
     }
 
 
-def _open(path: Path) -> int:
-    return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-
-
-def _open_closed(segment: Segment) -> OpenSegment:
-    descriptor = _open(segment.path)
+def _with_index(segment: Segment, body: Body) -> OpenSegment:
+    """Runs in a thread; of a tier's body in one of the tier. Takes over the body."""
+    reader = body.inner if isinstance(body, PatientBody) else body
     try:
-        file = read_segment(disk.reader(descriptor), os.fstat(descriptor).st_size)
-        return OpenSegment(segment, file, descriptor)
+        return OpenSegment(segment, read_segment(reader.read_at, reader.size_bytes), body)
     except BaseException:
-        os.close(descriptor)
+        body.close()
         raise

@@ -5,7 +5,6 @@ Does not: finding recordings (catalog), writing them (recorder, writer), what th
 (vms.format.hybrid).
 """
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from vms.common.ids import CameraId, camera_id
 from vms.format.errors import FormatError
 from vms.format.hybrid import Fragment, SegmentFile
 from vms.media import Codec, MediaKind, Track
+from vms.storage.body import Body
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,7 @@ class Segment:
     size_bytes: of an open segment, what readers may see.
     stream: which feed of the camera (``main``).
     video, audio: None when the segment has no such track.
+    path: where it is on its volume, or was before it was moved. tier: where it is now; "" is its volume.
     """
 
     id: UUID
@@ -40,6 +41,7 @@ class Segment:
     closed: bool
     video: Codec | None
     audio: Codec | None
+    tier: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,26 +94,36 @@ def _codec_of(tracks: Sequence[Track], kind: MediaKind) -> Codec | None:
 class OpenFile:
     """A recording file open for reading; a context manager that closes it. Its structure was not looked at.
 
-    segment: what was asked for, as it stood when it was opened.
-    Reads go on to work when retention deletes the file meanwhile.
+    segment: what was asked for, as it stood when it was opened. body: its bytes; belongs to this object.
+    Reads go on to work when retention deletes a file of the volume meanwhile, and mostly so in a tier.
     """
 
-    def __init__(self, segment: Segment, descriptor: int) -> None:
+    def __init__(self, segment: Segment, body: Body) -> None:
         self.segment = segment
-        self._descriptor = descriptor
+        self.closed = False
+        self._body = body
 
-    def fileno(self) -> int:
-        """The file descriptor, for `os.sendfile`, `os.preadv`; belongs to this object."""
-        return self._descriptor
+    @property
+    def body(self) -> Body:
+        return self._body
+
+    @property
+    def size_bytes(self) -> int:
+        """How many bytes there are now; may ask a disk, so call it in a thread. Raises OSError."""
+        return self._body.size_bytes
 
     def read_at(self, offset: int, size: int) -> bytes:
-        """At most `size` bytes from `offset`; blocks on the disk, so call it in a thread."""
-        return os.pread(self._descriptor, size, offset)
+        """At most `size` bytes from `offset`; blocks on a disk or a network, so call it in a thread.
+
+        Raises OSError, Unavailable when a tier does not answer, FormatError when encrypted bytes were changed.
+        """
+        return self._body.read_at(offset, size)
 
     def close(self) -> None:
-        if self._descriptor >= 0:
-            descriptor, self._descriptor = self._descriptor, -1
-            os.close(descriptor)
+        """Let go of the file; harmless when done before."""
+        if not self.closed:
+            self.closed = True
+            self._body.close()
 
     def __enter__(self) -> Self:
         return self
@@ -128,11 +140,11 @@ class OpenSegment(OpenFile):
     file: its structure; of a segment still being written, up to the last fragment that was written whole.
     """
 
-    def __init__(self, segment: Segment, file: SegmentFile, descriptor: int) -> None:
-        super().__init__(segment, descriptor)
+    def __init__(self, segment: Segment, file: SegmentFile, body: Body) -> None:
+        super().__init__(segment, body)
         self.file = file
 
     def without_index(self) -> OpenFile:
         """The same open file without its structure, which may be large; this object is closed by it."""
-        descriptor, self._descriptor = self._descriptor, -1
-        return OpenFile(self.segment, descriptor)
+        self.closed = True
+        return OpenFile(self.segment, self._body)

@@ -1,0 +1,138 @@
+"""Copies that are too much: of recordings that were moved or deleted, and of moves that did not end.
+
+Belongs here: removing them, and noting moves so that they are found. Does not: moving (mover), noting removals (catalog).
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from vms.storage import disk
+from vms.storage.catalog import Catalog
+from vms.storage.catalog_tiers import Removal
+from vms.storage.errors import VolumeUnavailable
+from vms.storage.kept_volume import KeptVolume
+from vms.storage.tiers.errors import TierUnavailable
+from vms.storage.tiers.health import TierHealth
+from vms.storage.tiers.moving import Begun, MovingNotes
+from vms.storage.tiers.work import TierWork
+
+REMOVED_AT_ONCE = 256
+_MOST_REMOVALS = 1 << 16
+
+_Result = TypeVar("_Result")
+
+
+class Leftovers:
+    """Those of one volume. Every method raises StorageError of the volume and its catalog."""
+
+    def __init__(self, volume: KeptVolume, tiers: Mapping[str, TierHealth], work: TierWork) -> None:
+        self._volume = volume
+        self._tiers = tiers
+        self._work = work
+        self._notes = MovingNotes(volume.path)
+        self._noting = asyncio.Lock()
+        self._cleaning = asyncio.Lock()
+        self._resumed = False
+
+    async def note(self, begun: Begun) -> None:
+        """A copy begins; durable when this returns."""
+        await self._change(self._notes.add, begun)
+
+    async def drop(self, begun: Begun) -> None:
+        """A copy has its row, or is not there."""
+        await self._change(self._notes.drop, begun)
+
+    async def resume(self) -> None:
+        """Remove copies that an earlier life began and that got no row: of recordings that are safe elsewhere."""
+        if self._resumed:
+            return
+        for begun in await asyncio.to_thread(self._read_notes):
+            if await self._forget_copy(begun):
+                await self.drop(begun)
+        self._resumed = True
+
+    async def _forget_copy(self, begun: Begun) -> bool:
+        """Whether nothing is left to do about a copy that was begun.
+
+        Without a row nothing is known of the recording, and its copy may be the only one: it stays.
+        """
+        tier = self._tiers.get(begun.tier)
+        row = await self._ask(lambda each: each.find(begun.segment_id))
+        if tier is None or row is None or row.tier == begun.tier:
+            return True
+        try:
+            await self._work.asked(tier, lambda: tier.store.delete([begun.name]))
+        except TierUnavailable as error:
+            tier.failed(error)
+            return False  # it is moved there again, or its note is looked at by the next life
+        return True
+
+    def _read_notes(self) -> list[Begun]:
+        with _volume_errors(self._volume.path):
+            return self._notes.read()
+
+    async def clean(self) -> None:
+        """Remove copies that the catalog says are too much: of recordings that were moved, or deleted."""
+        async with self._cleaning:
+            limit = REMOVED_AT_ONCE
+            while not self._work.stopped:
+                removals = await self._removals(limit)
+                done: list[Removal] = []
+                for tier in {removal.tier for removal in removals}:
+                    done += await self._remove(tier, [each for each in removals if each.tier == tier])
+                await self._removed(done)
+                if len(removals) < limit or limit >= _MOST_REMOVALS:
+                    return
+                if not done:
+                    limit *= 4  # those of a tier that is away stand before others
+
+    async def _removals(self, limit: int) -> list[Removal]:
+        return await self._ask(lambda each: each.removals(limit))
+
+    async def _removed(self, removals: Sequence[Removal]) -> None:
+        if removals:
+            await self._ask(lambda each: each.removed(removals))
+
+    async def _remove(self, tier_name: str, removals: Sequence[Removal]) -> Sequence[Removal]:
+        """Gives those that are gone. Raises VolumeUnavailable."""
+        names = [each.segment.path.relative_to(self._volume.path).as_posix() for each in removals]
+        if not tier_name:
+            paths = [each.segment.path for each in removals]
+            await asyncio.to_thread(self._remove_local, paths)
+            return removals
+        tier = self._tiers.get(tier_name)
+        if tier is None or not tier.due:  # one that is configured no more keeps what it has
+            return ()
+        try:
+            await self._work.asked(tier, lambda: tier.store.delete(names))
+        except TierUnavailable as error:
+            tier.failed(error)
+            return ()
+        tier.works()
+        return removals
+
+    def _remove_local(self, paths: Sequence[Path]) -> None:
+        with _volume_errors(self._volume.path):
+            disk.remove_all(paths, self._volume.path)
+
+    async def _change(self, change: Callable[[Begun], None], begun: Begun) -> None:
+        def write() -> None:
+            with _volume_errors(self._volume.path):
+                change(begun)
+
+        async with self._noting:
+            await asyncio.to_thread(write)
+
+    async def _ask(self, question: Callable[[Catalog], _Result]) -> _Result:
+        return await self._volume.catalog.run(question)
+
+
+@contextmanager
+def _volume_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise VolumeUnavailable.from_os_error(path, error) from error
