@@ -169,7 +169,7 @@ async def written(service: StorageService) -> None:
     recording = service._recording
     for writer in recording.writers:
         await until(lambda writer=writer: writer.queue_bytes == 0, "the queue")
-    current = {recorder._live for recorder in recording._recorders.values()}
+    current = {recorder.live for recorder in recording._recorders.values()}
 
     def quiet() -> bool:
         live = [each for each in recording._live() if each.error is None]

@@ -2,12 +2,13 @@
 
 import itertools
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from vms.common.clock import NS
 from vms.media import Gap, GapReason
-from vms.storage.gaps import GapLog
+from vms.storage.gaps import RESTARTED, GapLog, merge_gaps
 
 LASTING = st.sampled_from([GapReason.CAMERA_LOST, GapReason.NO_FRAMES, GapReason.DISK_ERROR])
 
@@ -68,9 +69,29 @@ def test_what_lasted_before_ends_with_the_first_thing_of_this_run() -> None:
     kept = Rows()
     kept.log.open(30, GapReason.CAMERA_LOST)
     kept.log.close(50)
-    kept.log.precede(Gap(10, None, GapReason.SYSTEM_STOPPED))
+    kept.log.precede(Gap(10, None, GapReason.SYSTEM_STOPPED), 60)
     assert kept.rows[10, GapReason.SYSTEM_STOPPED] == Gap(10, 30, GapReason.SYSTEM_STOPPED)
     fresh = Rows()
-    fresh.log.precede(Gap(10, None, GapReason.SYSTEM_STOPPED))
+    fresh.log.precede(Gap(10, None, GapReason.SYSTEM_STOPPED), 15)
     fresh.log.close(20)
     assert fresh.rows[10, GapReason.SYSTEM_STOPPED].end_ns == 20
+
+
+@pytest.mark.parametrize("reason", [GapReason.NO_EVENT, GapReason.NOT_SCHEDULED])
+def test_what_was_intended_before_a_restart_ends_with_it_and_says_that_nobody_knows(
+    reason: GapReason,
+) -> None:
+    fresh = Rows()
+    fresh.log.precede(Gap(10, None, reason), 30)
+    assert fresh.log.lasting is None
+    assert fresh.rows[10, reason] == Gap(10, 30, reason, RESTARTED)
+    begun = Rows()
+    begun.log.open(20, reason)
+    begun.log.precede(Gap(10, None, reason), 30)
+    assert begun.rows[10, reason] == Gap(10, 20, reason, RESTARTED)
+    assert begun.rows[20, reason].end_ns is None
+
+
+def test_a_gap_without_length_between_intended_recordings_is_none() -> None:
+    gaps = [Gap(10, 10, GapReason.NO_EVENT), Gap(10, 10, GapReason.CLOCK_JUMP)]
+    assert merge_gaps([gaps], 0, 100) == gaps[1:]

@@ -371,7 +371,7 @@ async def test_sound_that_begins_later_is_recorded_from_the_next_key_picture_on(
     assert before.audio is None
     assert after.audio is Codec.PCMU
     assert before.end_ns == after.start_ns == NOON_NS + 4 * NS
-    left_out = service._recording._recorders["porch"].units_left_out
+    left_out = service._recording._recorders["porch"].segments.units_left_out
     assert left_out == 40, "0.8 s of frames of 20 ms, counted"
     metric = next(each for each in service.metrics() if each.name == "vms_storage_units_left_out")
     assert [value for _, value in metric.samples] == [left_out]

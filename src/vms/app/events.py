@@ -3,14 +3,14 @@
 Belongs here: from what happened to an event. Does not: keeping and sending (vms.bus), reading (vms.gateway.journal).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from vms.bus import Bus
 from vms.bus.events import Outbox
 from vms.common.clock import Clock
 from vms.common.errors import VmsError
-from vms.common.ids import CameraId
+from vms.common.ids import CameraId, uuid7
 from vms.ingest.status import CameraState, StreamStatus
 from vms.proto import event_pb2
 from vms.supervisor.worker import WorkerChange
@@ -54,6 +54,29 @@ class EventTeller:
             event.facts["reason_code"] = status.reason_code
         self._outbox.emit(event)
 
+    def recording_changed(self, camera_id: CameraId, error: str | None) -> None:
+        """A camera that should be recorded is not, or is again."""
+        self._outbox.emit(
+            event_pb2.Event(
+                kind="recording_resumed" if error is None else "recording_failed",
+                camera_id=camera_id,
+                worker=self._worker,
+                text="the camera is recorded again, or is ready to be" if error is None else error,
+            )
+        )
+
+    def volume_changed(self, path: Path, error: str | None, failure: str) -> None:
+        """A volume cannot be written to, or works again. failure: the kind, such as full or read_only."""
+        event = event_pb2.Event(
+            kind="volume_works" if error is None else "volume_failed",
+            worker=self._worker,
+            text="the volume works again" if error is None else error,
+        )
+        event.facts["volume"] = str(path)
+        if failure:
+            event.facts["failure"] = failure
+        self._outbox.emit(event)
+
     def worker_changed(self, change: WorkerChange) -> None:
         """A process was started, has ended, or hung."""
         event = event_pb2.Event(
@@ -65,6 +88,20 @@ class EventTeller:
         if change.exit_status is not None:
             event.facts["exit_status"] = str(change.exit_status)
         self._outbox.emit(event)
+
+    def tell(self, kind: str, camera_id: CameraId, at_ns: int, text: str, facts: Mapping[str, str]) -> str:
+        """Something that another system says happened; the event's id. Implements the API's TellEvent."""
+        event = event_pb2.Event(
+            id=str(uuid7(self._clock.wall_ns())),
+            kind=kind,
+            camera_id=camera_id,
+            at_ns=at_ns,
+            worker=self._worker,
+            text=text,
+            facts=facts,
+        )
+        self._outbox.emit(event)
+        return event.id
 
     def metrics(self) -> Iterable[MetricFamily]:
         outbox = self._outbox

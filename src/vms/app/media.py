@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from vms.app.convert import camera_status_message
 from vms.app.events import EventTeller
+from vms.app.late_signer import LateSigner
 from vms.app.role import Around, Method
 from vms.common.camera import Camera, RecordMode
 from vms.common.ids import CameraId
@@ -17,6 +18,7 @@ from vms.proto import worker_pb2
 from vms.relay import RelayServer
 from vms.storage.keeping import Keeping
 from vms.storage.recording import RecordingService
+from vms.storage.triggers import EventTriggers
 from vms.telemetry.metrics import MetricSource
 
 
@@ -38,11 +40,17 @@ class MediaRole:
             system_id=places.system_id(),
             worker=worker,
             known_volumes=places.known_volumes,
+            signer=LateSigner(places.data_dir),
+            classes=config.storage.classes,
+            site_time_zone=config.site.time_zone,
         )
+        self._triggers = EventTriggers(bus, self.recording)
         self.agent = MediaAgent(
             worker, bus, places.data_dir, places.snapshot(worker), clock=clock, apply=self._apply
         )
         self._events = EventTeller(places.outbox(worker), worker, bus, clock)
+        self.recording.watch.on_volume = self._events.volume_changed
+        self.recording.watch.on_camera = self._recording_changed
         self._relay = RelayServer(self.ingest.hub, clock, path=places.relay(worker)) if serve_hubs else None
         self._relay_path = str(places.relay(worker)) if serve_hubs else ""
         self._started = False
@@ -61,6 +69,7 @@ class MediaRole:
         await self.recording.start()
         await self.ingest.start()
         await self._events.start()
+        await self._triggers.start()
         await self.agent.start()
         if self._relay is not None:
             await self._relay.start()
@@ -70,6 +79,7 @@ class MediaRole:
         if self._relay is not None:
             await self._relay.stop()
         await self.agent.stop()
+        await self._triggers.stop()
         await self.ingest.stop()
         await self.recording.stop()
         await self._events.stop()
@@ -80,6 +90,7 @@ class MediaRole:
             hub = self.ingest.hub(camera_id)
             told = camera_status_message(camera_id, self.ingest.status(camera_id), hub.tracks, hub.reorders)
             told.recording = self.recording.recording(camera_id)
+            told.recording_state = self.recording.recording_state(camera_id).value
             error = self.recording.recording_error(camera_id)
             if error is not None:
                 told.recording_error = error
@@ -102,6 +113,10 @@ class MediaRole:
             else:
                 self.recording.record(new, hub)
         self.on_change()
+
+    def _recording_changed(self, camera_id: CameraId, error: str | None) -> None:
+        self.on_change()
+        self._events.recording_changed(camera_id, error)
 
     def _state_changed(self, camera_id: CameraId, status: StreamStatus) -> None:
         self.on_change()

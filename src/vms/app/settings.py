@@ -17,10 +17,17 @@ from pydantic import SecretStr
 from vms.config import Config, parse_config
 
 _SECTIONS: Mapping[str, Mapping[str, Any]] = {  # as pydantic's `include` takes them
-    "media": {"data_dir": True, "storage": True, "bus": True},
+    "media": {"data_dir": True, "storage": True, "site": True, "bus": True},
     "stream": {"data_dir": True, "http": True, "webrtc": True, "rtsp": True, "bus": True},
-    "api": {"data_dir": True, "http": True, "storage": {"volumes"}, "bus": True},
+    "api": {
+        "data_dir": True,
+        "http": True,
+        "storage": {"volumes", "classes"},
+        "site": True,
+        "bus": True,
+    },
     "keeper": {"data_dir": True, "storage": {"volumes"}, "bus": True},
+    "render": {"data_dir": True, "storage": {"volumes"}, "bus": True},
 }
 _MOST_BYTES = 1 << 20
 

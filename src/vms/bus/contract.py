@@ -89,6 +89,7 @@ class EventStream(Protocol):
     async def append(self, event_id: str, subject: str, data: bytes) -> None:
         """Store an event and wait until that is done; the same id again within minutes changes nothing.
 
+        Whoever subscribes to the subject is sent it too, at most once each time that it is appended.
         Raises BusUnavailable.
         """
 

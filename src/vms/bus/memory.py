@@ -37,7 +37,7 @@ class MemoryBus:
         self._callbacks: list[Callable[[], None]] = []
         self._connected = False
         self._turn = 0
-        self._events = MemoryEvents(self._check_connected)
+        self._events = MemoryEvents(self._check_connected, self.publish)
         self.handler_failures = 0
         self.dropped = 0  # published while stopped
 

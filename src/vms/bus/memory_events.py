@@ -32,9 +32,12 @@ def redelivery_delay_s(failures: int) -> float:
 class MemoryEvents:
     """See vms.bus.contract.EventStream. Counter: dropped, the events that fell off the end unseen by a consumer."""
 
-    def __init__(self, check_connected: Callable[[], None]) -> None:
-        """check_connected: raises BusUnavailable while the bus is stopped."""
+    def __init__(
+        self, check_connected: Callable[[], None], publish: Callable[[str, bytes], None] | None = None
+    ) -> None:
+        """check_connected: raises BusUnavailable while the bus is stopped. publish: to plain subscribers, as NATS does."""
         self._check_connected = check_connected
+        self._publish = publish
         self._identity = uuid4().hex
         self._kept: deque[bytes] = deque(maxlen=LIMIT)
         self._appended = 0
@@ -50,6 +53,8 @@ class MemoryEvents:
         check_subject(subject)
         check_data(data)
         self._check_connected()
+        if self._publish is not None:
+            self._publish(subject, data)
         if event_id in self._ids:
             return
         self._ids.add(event_id)

@@ -2,7 +2,7 @@
 
 import re
 from enum import StrEnum
-from functools import cache
+from functools import lru_cache
 from typing import Annotated, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -38,7 +38,7 @@ EventKind = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 _CLOCK_TIME = re.compile(r"^(?:[01]\d|2[0-3]):[0-5]\d$|^24:00$")
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _known_time_zone(name: str) -> bool:
     try:
         ZoneInfo(name)

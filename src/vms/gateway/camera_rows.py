@@ -1,6 +1,7 @@
 """Cameras as rows of the database."""
 
 from vms.common.secrets import Secrets
+from vms.gateway.camera_policy import plain_record, policy_text
 from vms.gateway.registered import RegisteredCamera, opened_camera, source_purpose
 from vms.gateway.tables import CameraRow
 
@@ -20,7 +21,8 @@ class CameraRows:
             name=camera.name,
             source=self._secrets.seal(camera.source.reveal(), source_purpose(self.site, camera.id)),
             transport=camera.transport.value,
-            record=camera.record.value,
+            record=plain_record(camera),
+            policy=policy_text(camera),
             retention_s=camera.retention,
             managed_by=entry.managed_by.value,
             created_ns=created_ns,
@@ -38,6 +40,7 @@ class CameraRows:
             sealed_source=row.source,
             transport=row.transport,
             record=row.record,
+            policy=row.policy,
             retention_s=row.retention_s,
             managed_by=row.managed_by,
         )

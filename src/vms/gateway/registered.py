@@ -9,10 +9,12 @@ from enum import StrEnum
 
 from pydantic import ValidationError
 
-from vms.common.camera import Camera, RecordMode, Transport
+from vms.common.camera import Camera, Transport
+from vms.common.errors import InvalidInput
 from vms.common.ids import CameraId
 from vms.common.secrets import Secrets
 from vms.common.source_url import SourceUrl
+from vms.gateway.camera_policy import policy_fields
 from vms.gateway.errors import CameraUnusable
 from vms.gateway.placement import Assignment
 
@@ -53,8 +55,9 @@ def opened_camera(
     record: str,
     retention_s: float,
     managed_by: str,
+    policy: str = "",
 ) -> RegisteredCamera:
-    """The camera that the fields of a row or of a message make.
+    """The camera that the fields of a row or of a message make. record, policy: see vms.gateway.camera_policy.
 
     Raises SecretUnreadable when the source was not sealed for this camera, and CameraUnusable.
     """
@@ -65,14 +68,15 @@ def opened_camera(
             name=name,
             source=SourceUrl(source),
             transport=Transport(transport),
-            record=RecordMode(record),
             retention=retention_s,
+            **policy_fields(policy, record),
         )
         return RegisteredCamera(camera, ManagedBy(managed_by))
     except ValidationError as error:
-        fields = ", ".join(str(problem["loc"][0]) for problem in error.errors(include_input=False))
+        places = (problem["loc"] for problem in error.errors(include_input=False))
+        fields = ", ".join(str(place[0]) if place else "schedule" for place in places)
         raise CameraUnusable(f"{camera_id}: this version does not take its {fields}") from None
-    except ValueError as error:
+    except (ValueError, InvalidInput) as error:
         raise CameraUnusable(f"{camera_id}: {error}") from None
 
 

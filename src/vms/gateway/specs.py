@@ -14,6 +14,7 @@ from vms.common.errors import InvalidInput
 from vms.common.ids import CameraId
 from vms.common.secrets import Secrets
 from vms.common.source_url import SourceUrl
+from vms.gateway.camera_policy import plain_record, policy_text
 from vms.gateway.registered import RegisteredCamera, StoredCamera, opened_camera
 from vms.proto.camera_pb2 import CameraSpec, CreateCamera, DeleteCamera, RegistryComplete, UpdateCamera
 
@@ -32,12 +33,13 @@ def camera_spec(stored: StoredCamera, site: str) -> CameraSpec:
         name=camera.name,
         sealed_source=stored.sealed_source,
         transport=camera.transport.value,
-        record=camera.record.value,
+        record=plain_record(camera),
         retention_s=camera.retention,
         managed_by=stored.entry.managed_by.value,
         revision=stored.revision,
         node=assignment.node if assignment is not None else "",
         worker=assignment.worker if assignment is not None else "",
+        policy_json=policy_text(camera),
     )
 
 
@@ -56,6 +58,7 @@ def camera_of(spec: CameraSpec, secrets: Secrets) -> RegisteredCamera:
         sealed_source=spec.sealed_source,
         transport=spec.transport,
         record=spec.record,
+        policy=spec.policy_json,
         retention_s=spec.retention_s,
         managed_by=spec.managed_by,
     )

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16vms/proto/camera.proto\x12\rvms.camera.v1\"\xd8\x01\n\nCameraSpec\x12\x0c\n\x04site\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x15\n\rsealed_source\x18\x04 \x01(\x0c\x12\x11\n\ttransport\x18\x05 \x01(\t\x12\x0e\n\x06record\x18\x06 \x01(\t\x12\x13\n\x0bretention_s\x18\x07 \x01(\x01\x12\x12\n\nmanaged_by\x18\x08 \x01(\t\x12\x10\n\x08revision\x18\t \x01(\x04\x12\x0c\n\x04node\x18\n \x01(\t\x12\x0e\n\x06worker\x18\x0b \x01(\t\x12\x0f\n\x07\x64\x65leted\x18\x0c \x01(\x08\"\x93\x01\n\x10RegistryComplete\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12=\n\x07\x63\x61meras\x18\x02 \x03(\x0b\x32,.vms.camera.v1.RegistryComplete.CamerasEntry\x1a.\n\x0c\x43\x61merasEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"\x1b\n\x07\x41pplied\x12\x10\n\x08revision\x18\x01 \x01(\x04\"_\n\rMediaSnapshot\x12\x0e\n\x06worker\x18\x01 \x01(\t\x12*\n\x07\x63\x61meras\x18\x02 \x03(\x0b\x32\x19.vms.camera.v1.CameraSpec\x12\x12\n\nwritten_ns\x18\x03 \x01(\x03\"\xba\x01\n\x05Track\x12\n\n\x02id\x18\x01 \x01(\r\x12\r\n\x05\x63odec\x18\x02 \x01(\t\x12\x12\n\nclock_rate\x18\x03 \x01(\r\x12\x16\n\x0eparameter_sets\x18\x04 \x03(\x0c\x12\x0f\n\x07version\x18\x05 \x01(\r\x12\r\n\x05width\x18\x06 \x01(\r\x12\x0e\n\x06height\x18\x07 \x01(\r\x12\x13\n\x0bmax_reorder\x18\x08 \x01(\r\x12\x13\n\x0bsample_rate\x18\t \x01(\r\x12\x10\n\x08\x63hannels\x18\n \x01(\r\"\xa5\x03\n\x0c\x43\x61meraStatus\x12\x11\n\tcamera_id\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\x13\n\x06reason\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x18\n\x0breason_code\x18\x04 \x01(\tH\x01\x88\x01\x01\x12$\n\x06tracks\x18\x05 \x03(\x0b\x32\x14.vms.camera.v1.Track\x12\x10\n\x08reorders\x18\x06 \x01(\x08\x12\x10\n\x03\x66ps\x18\x07 \x01(\x01H\x02\x88\x01\x01\x12\x14\n\x07\x62itrate\x18\x08 \x01(\x04H\x03\x88\x01\x01\x12\x1a\n\rlast_frame_ns\x18\t \x01(\x03H\x04\x88\x01\x01\x12\x1c\n\x0f\x63lock_offset_ms\x18\n \x01(\x01H\x05\x88\x01\x01\x12\x11\n\trecording\x18\x0b \x01(\x08\x12\x1c\n\x0frecording_error\x18\x0c \x01(\tH\x06\x88\x01\x01\x12\x10\n\x08revision\x18\r \x01(\x04\x42\t\n\x07_reasonB\x0e\n\x0c_reason_codeB\x06\n\x04_fpsB\n\n\x08_bitrateB\x10\n\x0e_last_frame_nsB\x12\n\x10_clock_offset_msB\x12\n\x10_recording_error\":\n\x0c\x43reateCamera\x12\x13\n\x0b\x63\x61mera_json\x18\x01 \x01(\x0c\x12\x15\n\rsealed_source\x18\x02 \x01(\x0c\"e\n\x0cUpdateCamera\x12\x11\n\tcamera_id\x18\x01 \x01(\t\x12\x14\n\x0c\x63hanges_json\x18\x02 \x01(\x0c\x12\x1a\n\rsealed_source\x18\x03 \x01(\x0cH\x00\x88\x01\x01\x42\x10\n\x0e_sealed_source\"!\n\x0c\x44\x65leteCamera\x12\x11\n\tcamera_id\x18\x01 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16vms/proto/camera.proto\x12\rvms.camera.v1\"\xed\x01\n\nCameraSpec\x12\x0c\n\x04site\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x15\n\rsealed_source\x18\x04 \x01(\x0c\x12\x11\n\ttransport\x18\x05 \x01(\t\x12\x0e\n\x06record\x18\x06 \x01(\t\x12\x13\n\x0bretention_s\x18\x07 \x01(\x01\x12\x12\n\nmanaged_by\x18\x08 \x01(\t\x12\x10\n\x08revision\x18\t \x01(\x04\x12\x0c\n\x04node\x18\n \x01(\t\x12\x0e\n\x06worker\x18\x0b \x01(\t\x12\x0f\n\x07\x64\x65leted\x18\x0c \x01(\x08\x12\x13\n\x0bpolicy_json\x18\r \x01(\t\"\x93\x01\n\x10RegistryComplete\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12=\n\x07\x63\x61meras\x18\x02 \x03(\x0b\x32,.vms.camera.v1.RegistryComplete.CamerasEntry\x1a.\n\x0c\x43\x61merasEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"\x1b\n\x07\x41pplied\x12\x10\n\x08revision\x18\x01 \x01(\x04\"_\n\rMediaSnapshot\x12\x0e\n\x06worker\x18\x01 \x01(\t\x12*\n\x07\x63\x61meras\x18\x02 \x03(\x0b\x32\x19.vms.camera.v1.CameraSpec\x12\x12\n\nwritten_ns\x18\x03 \x01(\x03\"\xba\x01\n\x05Track\x12\n\n\x02id\x18\x01 \x01(\r\x12\r\n\x05\x63odec\x18\x02 \x01(\t\x12\x12\n\nclock_rate\x18\x03 \x01(\r\x12\x16\n\x0eparameter_sets\x18\x04 \x03(\x0c\x12\x0f\n\x07version\x18\x05 \x01(\r\x12\r\n\x05width\x18\x06 \x01(\r\x12\x0e\n\x06height\x18\x07 \x01(\r\x12\x13\n\x0bmax_reorder\x18\x08 \x01(\r\x12\x13\n\x0bsample_rate\x18\t \x01(\r\x12\x10\n\x08\x63hannels\x18\n \x01(\r\"\xbe\x03\n\x0c\x43\x61meraStatus\x12\x11\n\tcamera_id\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\x13\n\x06reason\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x18\n\x0breason_code\x18\x04 \x01(\tH\x01\x88\x01\x01\x12$\n\x06tracks\x18\x05 \x03(\x0b\x32\x14.vms.camera.v1.Track\x12\x10\n\x08reorders\x18\x06 \x01(\x08\x12\x10\n\x03\x66ps\x18\x07 \x01(\x01H\x02\x88\x01\x01\x12\x14\n\x07\x62itrate\x18\x08 \x01(\x04H\x03\x88\x01\x01\x12\x1a\n\rlast_frame_ns\x18\t \x01(\x03H\x04\x88\x01\x01\x12\x1c\n\x0f\x63lock_offset_ms\x18\n \x01(\x01H\x05\x88\x01\x01\x12\x11\n\trecording\x18\x0b \x01(\x08\x12\x1c\n\x0frecording_error\x18\x0c \x01(\tH\x06\x88\x01\x01\x12\x10\n\x08revision\x18\r \x01(\x04\x12\x17\n\x0frecording_state\x18\x0e \x01(\tB\t\n\x07_reasonB\x0e\n\x0c_reason_codeB\x06\n\x04_fpsB\n\n\x08_bitrateB\x10\n\x0e_last_frame_nsB\x12\n\x10_clock_offset_msB\x12\n\x10_recording_error\":\n\x0c\x43reateCamera\x12\x13\n\x0b\x63\x61mera_json\x18\x01 \x01(\x0c\x12\x15\n\rsealed_source\x18\x02 \x01(\x0c\"e\n\x0cUpdateCamera\x12\x11\n\tcamera_id\x18\x01 \x01(\t\x12\x14\n\x0c\x63hanges_json\x18\x02 \x01(\x0c\x12\x1a\n\rsealed_source\x18\x03 \x01(\x0cH\x00\x88\x01\x01\x42\x10\n\x0e_sealed_source\"!\n\x0c\x44\x65leteCamera\x12\x11\n\tcamera_id\x18\x01 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,23 +34,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REGISTRYCOMPLETE_CAMERASENTRY']._loaded_options = None
   _globals['_REGISTRYCOMPLETE_CAMERASENTRY']._serialized_options = b'8\001'
   _globals['_CAMERASPEC']._serialized_start=42
-  _globals['_CAMERASPEC']._serialized_end=258
-  _globals['_REGISTRYCOMPLETE']._serialized_start=261
-  _globals['_REGISTRYCOMPLETE']._serialized_end=408
-  _globals['_REGISTRYCOMPLETE_CAMERASENTRY']._serialized_start=362
-  _globals['_REGISTRYCOMPLETE_CAMERASENTRY']._serialized_end=408
-  _globals['_APPLIED']._serialized_start=410
-  _globals['_APPLIED']._serialized_end=437
-  _globals['_MEDIASNAPSHOT']._serialized_start=439
-  _globals['_MEDIASNAPSHOT']._serialized_end=534
-  _globals['_TRACK']._serialized_start=537
-  _globals['_TRACK']._serialized_end=723
-  _globals['_CAMERASTATUS']._serialized_start=726
-  _globals['_CAMERASTATUS']._serialized_end=1147
-  _globals['_CREATECAMERA']._serialized_start=1149
-  _globals['_CREATECAMERA']._serialized_end=1207
-  _globals['_UPDATECAMERA']._serialized_start=1209
-  _globals['_UPDATECAMERA']._serialized_end=1310
-  _globals['_DELETECAMERA']._serialized_start=1312
-  _globals['_DELETECAMERA']._serialized_end=1345
+  _globals['_CAMERASPEC']._serialized_end=279
+  _globals['_REGISTRYCOMPLETE']._serialized_start=282
+  _globals['_REGISTRYCOMPLETE']._serialized_end=429
+  _globals['_REGISTRYCOMPLETE_CAMERASENTRY']._serialized_start=383
+  _globals['_REGISTRYCOMPLETE_CAMERASENTRY']._serialized_end=429
+  _globals['_APPLIED']._serialized_start=431
+  _globals['_APPLIED']._serialized_end=458
+  _globals['_MEDIASNAPSHOT']._serialized_start=460
+  _globals['_MEDIASNAPSHOT']._serialized_end=555
+  _globals['_TRACK']._serialized_start=558
+  _globals['_TRACK']._serialized_end=744
+  _globals['_CAMERASTATUS']._serialized_start=747
+  _globals['_CAMERASTATUS']._serialized_end=1193
+  _globals['_CREATECAMERA']._serialized_start=1195
+  _globals['_CREATECAMERA']._serialized_end=1253
+  _globals['_UPDATECAMERA']._serialized_start=1255
+  _globals['_UPDATECAMERA']._serialized_end=1356
+  _globals['_DELETECAMERA']._serialized_start=1358
+  _globals['_DELETECAMERA']._serialized_end=1391
 # @@protoc_insertion_point(module_scope)

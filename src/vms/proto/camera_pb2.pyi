@@ -7,7 +7,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class CameraSpec(_message.Message):
-    __slots__ = ("site", "id", "name", "sealed_source", "transport", "record", "retention_s", "managed_by", "revision", "node", "worker", "deleted")
+    __slots__ = ("site", "id", "name", "sealed_source", "transport", "record", "retention_s", "managed_by", "revision", "node", "worker", "deleted", "policy_json")
     SITE_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
@@ -20,6 +20,7 @@ class CameraSpec(_message.Message):
     NODE_FIELD_NUMBER: _ClassVar[int]
     WORKER_FIELD_NUMBER: _ClassVar[int]
     DELETED_FIELD_NUMBER: _ClassVar[int]
+    POLICY_JSON_FIELD_NUMBER: _ClassVar[int]
     site: str
     id: str
     name: str
@@ -32,7 +33,8 @@ class CameraSpec(_message.Message):
     node: str
     worker: str
     deleted: bool
-    def __init__(self, site: _Optional[str] = ..., id: _Optional[str] = ..., name: _Optional[str] = ..., sealed_source: _Optional[bytes] = ..., transport: _Optional[str] = ..., record: _Optional[str] = ..., retention_s: _Optional[float] = ..., managed_by: _Optional[str] = ..., revision: _Optional[int] = ..., node: _Optional[str] = ..., worker: _Optional[str] = ..., deleted: _Optional[bool] = ...) -> None: ...
+    policy_json: str
+    def __init__(self, site: _Optional[str] = ..., id: _Optional[str] = ..., name: _Optional[str] = ..., sealed_source: _Optional[bytes] = ..., transport: _Optional[str] = ..., record: _Optional[str] = ..., retention_s: _Optional[float] = ..., managed_by: _Optional[str] = ..., revision: _Optional[int] = ..., node: _Optional[str] = ..., worker: _Optional[str] = ..., deleted: _Optional[bool] = ..., policy_json: _Optional[str] = ...) -> None: ...
 
 class RegistryComplete(_message.Message):
     __slots__ = ("revision", "cameras")
@@ -90,7 +92,7 @@ class Track(_message.Message):
     def __init__(self, id: _Optional[int] = ..., codec: _Optional[str] = ..., clock_rate: _Optional[int] = ..., parameter_sets: _Optional[_Iterable[bytes]] = ..., version: _Optional[int] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., max_reorder: _Optional[int] = ..., sample_rate: _Optional[int] = ..., channels: _Optional[int] = ...) -> None: ...
 
 class CameraStatus(_message.Message):
-    __slots__ = ("camera_id", "state", "reason", "reason_code", "tracks", "reorders", "fps", "bitrate", "last_frame_ns", "clock_offset_ms", "recording", "recording_error", "revision")
+    __slots__ = ("camera_id", "state", "reason", "reason_code", "tracks", "reorders", "fps", "bitrate", "last_frame_ns", "clock_offset_ms", "recording", "recording_error", "revision", "recording_state")
     CAMERA_ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
@@ -104,6 +106,7 @@ class CameraStatus(_message.Message):
     RECORDING_FIELD_NUMBER: _ClassVar[int]
     RECORDING_ERROR_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
+    RECORDING_STATE_FIELD_NUMBER: _ClassVar[int]
     camera_id: str
     state: str
     reason: str
@@ -117,7 +120,8 @@ class CameraStatus(_message.Message):
     recording: bool
     recording_error: str
     revision: int
-    def __init__(self, camera_id: _Optional[str] = ..., state: _Optional[str] = ..., reason: _Optional[str] = ..., reason_code: _Optional[str] = ..., tracks: _Optional[_Iterable[_Union[Track, _Mapping]]] = ..., reorders: _Optional[bool] = ..., fps: _Optional[float] = ..., bitrate: _Optional[int] = ..., last_frame_ns: _Optional[int] = ..., clock_offset_ms: _Optional[float] = ..., recording: _Optional[bool] = ..., recording_error: _Optional[str] = ..., revision: _Optional[int] = ...) -> None: ...
+    recording_state: str
+    def __init__(self, camera_id: _Optional[str] = ..., state: _Optional[str] = ..., reason: _Optional[str] = ..., reason_code: _Optional[str] = ..., tracks: _Optional[_Iterable[_Union[Track, _Mapping]]] = ..., reorders: _Optional[bool] = ..., fps: _Optional[float] = ..., bitrate: _Optional[int] = ..., last_frame_ns: _Optional[int] = ..., clock_offset_ms: _Optional[float] = ..., recording: _Optional[bool] = ..., recording_error: _Optional[str] = ..., revision: _Optional[int] = ..., recording_state: _Optional[str] = ...) -> None: ...
 
 class CreateCamera(_message.Message):
     __slots__ = ("camera_json", "sealed_source")

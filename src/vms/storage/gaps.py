@@ -23,6 +23,8 @@ MANY_AN_HOUR = 30
 COMMIT_INTERVAL_S = 1.0
 PENDING_LIMIT = 100_000  # gaps waiting for a keeper that works; oldest are given up
 BATCH = 5_000
+INTENDED = (GapReason.NO_EVENT, GapReason.NOT_SCHEDULED)  # nothing was to be recorded
+RESTARTED = "the system was started anew; what happened before that is not known for all of this time"
 
 
 class GapLog:
@@ -41,11 +43,17 @@ class GapLog:
     def lasting(self) -> Gap | None:
         return self._lasting
 
-    def precede(self, gap: Gap) -> None:
-        """Learn of the gap that lasted when this log began: it ends with the first thing that came about."""
-        if self._since_ns is None:
+    def precede(self, gap: Gap, now_ns: int) -> None:
+        """Learn of the gap that lasted when this log began: it ends with the first thing that came about.
+
+        One that was intended ends now at the latest.
+        """
+        if self._since_ns is None and gap.reason not in INTENDED:
             self._lasting = gap
             self._put(gap)
+        elif self._since_ns is None or gap.reason in INTENDED:
+            # Whether it lasted all the time is not known: nothing was recorded while the system was stopped, either
+            self._put(Gap(gap.start_ns, max(self._since_ns or now_ns, gap.start_ns), gap.reason, RESTARTED))
         else:
             self._put(Gap(gap.start_ns, max(self._since_ns, gap.start_ns), gap.reason, gap.detail))
 
@@ -170,5 +178,7 @@ def merge_gaps(sources: Iterable[Iterable[Gap]], start_ns: int, end_ns: int) -> 
 
 def _shares(gap: Gap, start_ns: int, end_ns: int) -> bool:
     if gap.end_ns == gap.start_ns:
+        if gap.reason in INTENDED:
+            return False  # footage went on: nothing is missing
         return start_ns <= gap.start_ns < end_ns
     return gap.start_ns < end_ns and (gap.end_ns is None or gap.end_ns > start_ns)

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from vms.common.ids import CameraId
+from vms.format.hybrid import PreviousFile
 from vms.media import Gap, GapReason
 from vms.storage.errors import KeeperAway, StorageError
 from vms.storage.keeping import History, HistoryQuestion, Keeping
@@ -20,15 +21,16 @@ PATIENCE_S = 15.0  # with a volume that its keeper cannot read; then its recordi
 
 
 class Precedents:
-    """Asks, and calls `learned` with the gap that lasted when a camera's recording began; None when there is none.
+    """Asks, and calls `learned` with what came before a camera's recording began.
 
+    That is the gap that lasted then, None when there is none, and the last file, None when it has no proof to link to.
     ended: is called with gaps whose end nobody had told, now that it is known.
     """
 
     def __init__(
         self,
         keepers: Sequence[Keeping],
-        learned: Callable[[CameraId, Gap | None], None],
+        learned: Callable[[CameraId, Gap | None, PreviousFile | None], None],
         ended: Callable[[CameraId, Gap], None],
     ) -> None:
         self._keepers = keepers
@@ -90,7 +92,7 @@ class Precedents:
                 return False
         for camera_id in before_ns:
             if self._open.pop(camera_id, None) is not None:
-                self._learned(camera_id, before.get(camera_id))
+                self._learned(camera_id, before.get(camera_id), _last_file(histories, camera_id))
         return True
 
     async def _end(self, camera_id: CameraId, gap: Gap, before_ns: int) -> bool:
@@ -124,3 +126,13 @@ class Precedents:
         if self._failing_since_s is None:
             self._failing_since_s = now_s
         return now_s - self._failing_since_s > PATIENCE_S
+
+
+def _last_file(histories: Sequence[History], camera_id: CameraId) -> PreviousFile | None:
+    """The file of the volume on which footage ended last; none when that one has no proof."""
+    newest = max(
+        (history for history in histories if camera_id in history.last_end_ns),
+        key=lambda history: history.last_end_ns[camera_id],
+        default=None,
+    )
+    return newest.last_file.get(camera_id) if newest is not None else None

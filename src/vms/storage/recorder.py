@@ -1,20 +1,22 @@
 """Turn one stream into segments: where they begin, where they are cut, what is missing between them.
 
-A sink of the hub: `push` is O(1), never waits and never raises for a disk. A segment begins at a key picture
-(at any unit of a stream without video) and is cut at the first key picture after its time is up, when a track
-changes, when the stream was interrupted, and when the disk does not keep up.
+`push` is O(1), never waits and never raises for a disk. A segment begins at a key picture (at any unit of a stream
+without video) and is cut at the first key picture after its time is up, when a track changes, when the stream was
+interrupted, when the disk does not keep up, and when another volume is the better one.
 
-Belongs here: these decisions. Does not: bytes (vms.format.hybrid), files (writer), which volume (service).
+Belongs here: these decisions. Does not: bytes (vms.format.hybrid), files (writer), which volume (recording), what of
+the stream is recorded at all (camera_recorder).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from vms.common.backoff import Backoff
 from vms.common.clock import NS, Clock
 from vms.common.errors import InvalidInput
 from vms.common.ids import CameraId, uuid7
 from vms.format.hybrid import SegmentIdentity, WrittenFragment
-from vms.media import AccessUnit, Gap, GapReason, Hub, MediaKind, Track
+from vms.media import AccessUnit, Gap, GapReason, MediaKind, Track
+from vms.storage.chain import Chain
 from vms.storage.errors import StorageError
 from vms.storage.gaps import GapLog
 from vms.storage.layout import cut_after_ns, recording_name
@@ -23,6 +25,7 @@ from vms.storage.writer import VolumeWriter
 from vms.telemetry.logs import get_logger
 
 FLOWING_NS = 2 * NS  # a track that was silent for longer may stay silent: the next segment waits for it
+USUAL_BYTES_PER_S = 500_000.0  # of a camera that was not recorded yet
 TIMELINE_TOLERANCE_NS = NS // 2  # capture time and timeline may drift apart this much over a loss
 
 log = get_logger(__name__)
@@ -31,8 +34,9 @@ log = get_logger(__name__)
 class Recorder:
     """Records one stream of one camera.
 
-    place: the writer of the volume on which the next segment goes; None when none can take it now.
-    refusal: says why `place` gave None, for a person.
+    tracks: what the stream consists of. place: given bytes a second, the writer of the volume on which the next segment
+    goes; None when none can take it now. refusal: says why `place` gave None, for a person. moves: whether a segment on this writer
+    should go on elsewhere. chain: of this camera and stream.
     error: why nothing is being kept although the camera delivers; None while all is well.
     Counters: segments_begun, units_left_out (of tracks that began, or began anew, in the middle of a segment,
     up to its end).
@@ -41,17 +45,18 @@ class Recorder:
     def __init__(
         self,
         camera_id: CameraId,
-        hub: Hub,
+        tracks: Callable[[], Sequence[Track]],
         *,
         stream: str,
         segment_ns: int,
         clock: Clock,
-        place: Callable[[], VolumeWriter | None],
+        place: Callable[[float], VolumeWriter | None],
         refusal: Callable[[], tuple[GapReason, str]],
+        moves: Callable[[VolumeWriter], bool],
+        chain: Chain,
         gaps: GapLog,
     ) -> None:
         self.camera_id = camera_id
-        self.hub = hub
         self.error: str | None = None
         self.segments_begun = 0
         self.units_left_out = 0
@@ -60,11 +65,15 @@ class Recorder:
         self._clock = clock
         self._place = place
         self._refusal = refusal
+        self._moves = moves
+        self._chain = chain
+        self._announced = tracks
         self._gaps = gaps
         self._live: LiveSegment | None = None
         self._writer: VolumeWriter | None = None
         self._kept = False  # the current segment has footage on the disk
         self._cut_at_ns = 0
+        self._bytes_per_s = USUAL_BYTES_PER_S
         self._has_video = False
         self._tracks: dict[int, Track] = {}
         self._tracks_changed = False
@@ -75,25 +84,30 @@ class Recorder:
         self._refused_until_ns = 0
 
     @property
+    def live(self) -> LiveSegment | None:
+        """The segment that is being filled."""
+        return self._live
+
+    @property
     def recording(self) -> bool:
-        """Whether what the camera delivers now is being kept."""
-        if self._live is None or self._live.error is not None or self not in self.hub.sinks:
+        """Whether what is pushed now is being kept."""
+        if self._live is None or self._live.error is not None:
             return False
         # A segment that follows another has nothing on the disk for a moment; nothing is missing for that.
         return self._kept or (self.segments_begun > 1 and self._gaps.lasting is None)
 
-    def start(self) -> None:
-        self.hub.attach(self)
+    @property
+    def has_room(self) -> bool:
+        """Whether what is pushed now, even much at once, is taken."""
+        if self._writer is not None:
+            return self._writer.ready
+        return self._place(self._bytes_per_s) is not None
 
-    def stop(self) -> LiveSegment | None:
-        """Leave the hub and finish the segment; gives it, so that its end can be awaited."""
-        self.hub.detach(self)
-        live = self._live
-        if live is not None:
-            self._cut()
-        return live
+    def cut(self) -> int | None:
+        """Finish the segment; gives the end of its footage (wall clock, ns), None when there is no segment."""
+        return self._cut() if self._live is not None else None
 
-    # -- called by the hub ------------------------------------------------------------------------------
+    # -- the stream -------------------------------------------------------------------------------------
 
     def push(self, unit: AccessUnit) -> None:
         track = unit.track
@@ -132,6 +146,7 @@ class Recorder:
             self._gaps.loss(Gap(lost_from_ns, live.given_end_ns, GapReason.DISK_ERROR, self.error))
             return
         assert self._writer is not None
+        self._chain.end(live)
         self._writer.finish(live)
         self._forget()
         self._gaps.open(lost_from_ns, GapReason.DISK_ERROR, self.error)
@@ -151,7 +166,10 @@ class Recorder:
                 return True
             self._tracks.pop(unit.track.id, None)  # sound alone does not end the pictures
             self._tracks_changed = True
-        return unit.key and leads and (self._tracks_changed or unit.capture_ns >= self._cut_at_ns)
+        if not (unit.key and leads):
+            return False
+        assert self._writer is not None
+        return self._tracks_changed or unit.capture_ns >= self._cut_at_ns or self._moves(self._writer)
 
     def _timeline_broken(self, unit: AccessUnit) -> bool:
         """Whether this unit cannot stand behind its track's last in one file."""
@@ -166,23 +184,26 @@ class Recorder:
     def _begin(self, unit: AccessUnit) -> None:
         """Begin a segment with this unit, if one can begin with it."""
         video = unit.track.kind is MediaKind.VIDEO
-        if not unit.key or (not video and self.hub.track(MediaKind.VIDEO) is not None):
+        announced = self._announced()
+        if not unit.key or (not video and any(track.kind is MediaKind.VIDEO for track in announced)):
             return
         if self._clock.monotonic_ns() < self._refused_until_ns:
             return
-        writer = self._place()
+        writer = self._place(self._bytes_per_s)
         if writer is None:
             reason, self.error = self._refusal()
             lasting = self._gaps.lasting
             if lasting is None or lasting.reason not in (GapReason.DISK_ERROR, GapReason.OVERRUN):
                 self._gaps.open(unit.capture_ns, reason, self.error)
             return
-        tracks = {track.id: track for track in self.hub.tracks} | {unit.track.id: unit.track}
+        tracks = {track.id: track for track in announced} | {unit.track.id: unit.track}
         try:
             self._live = self._new_segment(unit, tuple(tracks.values()), writer)
         except InvalidInput as error:
             self._refuse(unit.capture_ns, error)
             return
+        self._chain.join(self._live)
+        writer.expect(self._bytes_per_s)
         self._writer = writer
         self._has_video = any(track.kind is MediaKind.VIDEO for track in tracks.values())
         self._tracks = tracks
@@ -249,8 +270,13 @@ class Recorder:
         assert live is not None
         assert writer is not None
         self._append(live.writer.flush())
-        if live.writer.fragments and not self._kept:
-            self._keep(live)  # it is on its way to the disk; if that fails, segment_failed says so
+        if live.writer.fragments:
+            if not self._kept:
+                self._keep(live)  # it is on its way to the disk; if that fails, segment_failed says so
+            lasted_ns = live.given_end_ns - live.start_ns
+            if lasted_ns >= NS:
+                self._bytes_per_s = live.writer.fragments[-1].end * NS / lasted_ns
+        self._chain.end(live)
         writer.finish(live)
         self._forget()
         return live.given_end_ns

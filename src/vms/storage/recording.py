@@ -8,27 +8,37 @@ recovery, retention (keeper), finding what was recorded (library).
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from vms.common.camera import Camera
+from vms.common.camera import Camera, RetentionLimits
 from vms.common.clock import NS, Clock
 from vms.common.ids import CameraId
 from vms.config import VolumeConfig
-from vms.media import Gap, GapReason, Hub
-from vms.storage.errors import StorageError, VolumeUnavailable
-from vms.storage.gaps import GapLog, GapStore
+from vms.format.hybrid import PreviousFile, Signer
+from vms.media import Gap, GapReason, Hub, Track
+from vms.storage.camera_recorder import CameraRecorder
+from vms.storage.chain import Chain
+from vms.storage.event_ranges import EventRanges
+from vms.storage.gaps import INTENDED, GapLog, GapStore
 from vms.storage.identity import KnownVolumes
 from vms.storage.keeper_link import KeeperLink
-from vms.storage.keeping import Keeping
+from vms.storage.keeping import EventRange, Keeping
 from vms.storage.layout import MAIN_STREAM
 from vms.storage.live import LiveSegment
 from vms.storage.metrics import recording_metrics
 from vms.storage.precedents import Precedents
+from vms.storage.preroll import PROCESS_LIMIT_BYTES, MemoryBudget
 from vms.storage.recorder import Recorder
+from vms.storage.recording_plan import recording_plan
+from vms.storage.recording_state import RecordingState
 from vms.storage.recording_volume import RecordingVolume
-from vms.storage.writer import QUEUE_LIMIT_BYTES, SYNC_INTERVAL_S, VolumeWriter
+from vms.storage.retention_rule import RetentionRule, retention_rule
+from vms.storage.volume_care import keep_looking, look_after
+from vms.storage.volume_choice import choose, should_move
+from vms.storage.watch import RecordingWatch
+from vms.storage.writer import QUEUE_LIMIT_BYTES, SYNC_INTERVAL_S, QueueBudget, VolumeWriter
 from vms.telemetry.logs import get_logger
 from vms.telemetry.metrics import MetricFamily
 
@@ -37,7 +47,6 @@ STOP_TIMEOUT_S = 5.0
 LAST_WORDS_S = 5.0  # for keepers that answer; what they do not hear they find
 OPEN_PATIENCE_S = 5.0  # a disk that does not answer must not delay recording on the others
 TICK_S = 1.0
-LOOK_INTERVAL_S = 5.0
 
 log = get_logger(__name__)
 
@@ -59,29 +68,50 @@ class RecordingService:
         known_volumes: Path | None = None,
         queue_limit_bytes: int = QUEUE_LIMIT_BYTES,
         sync_interval_s: float = SYNC_INTERVAL_S,
+        signer: Signer | None = None,
+        classes: Mapping[str, RetentionLimits] | None = None,
+        site_time_zone: str = "UTC",
+        pre_roll_limit_bytes: int = PROCESS_LIMIT_BYTES,
     ) -> None:
-        """volumes: where recordings go, each with its keeper; a new segment goes to the one with the most room.
+        """volumes: where recordings go, each with its keeper; see volume_choice for which a new segment goes to.
 
         system_id: of the installation; a volume is one system's at a time. worker: names this process to keepers.
         known_volumes: a file outside of the volumes that remembers which disk belongs where; it may be shared. None
-        forgets it over restarts. Raises VolumeUnavailable when it is damaged.
+        forgets it over restarts. signer: of closed recordings; None leaves them unsigned. classes: of retention, by name.
+        site_time_zone: of schedules that name none. pre_roll_limit_bytes: what cameras may keep in memory together.
+        Raises VolumeUnavailable when `known_volumes` is damaged.
         """
         self._clock = clock
+        self._site_time_zone = site_time_zone
+        self._classes = classes or {}
         self._segment_ns = round(segment_s * NS)
         known = KnownVolumes(known_volumes)
         self.volumes = [RecordingVolume(config, clock, known, system_id) for config, _ in volumes]
+        queues = QueueBudget()
         self.writers = [
-            VolumeWriter(volume, queue_limit_bytes=queue_limit_bytes, sync_interval_s=sync_interval_s)
+            VolumeWriter(
+                volume,
+                queue_limit_bytes=queue_limit_bytes,
+                sync_interval_s=sync_interval_s,
+                signer=signer,
+                budget=queues,
+            )
             for volume in self.volumes
         ]
         keepers = [keeper for _, keeper in volumes]
-        self._retention_of: dict[CameraId, int] = {}
+        self._rules: dict[CameraId, RetentionRule] = {}
         self.links = [
-            KeeperLink(keeper, writer, worker, self._retention_of)
+            KeeperLink(keeper, writer, worker, self._rules)
             for keeper, writer in zip(keepers, self.writers, strict=True)
         ]
         self.gaps = GapStore(keepers)
-        self._recorders: dict[CameraId, Recorder] = {}
+        self.budget = MemoryBudget(pre_roll_limit_bytes)
+        self.watch = RecordingWatch(clock)
+        self.events_heard = True
+        self._cameras: dict[CameraId, Camera] = {}
+        self._recorders: dict[CameraId, CameraRecorder] = {}
+        self._chains: dict[CameraId, Chain] = {}
+        self._event_ranges = EventRanges(self._tell_range)
         self._gap_logs: dict[CameraId, GapLog] = {}
         self._precedents = Precedents(keepers, self._learned, self.gaps.put)
         self._tasks: list[asyncio.Task[None]] = []
@@ -92,20 +122,24 @@ class RecordingService:
         """Open the volumes. One that fails is reported and tried again, and keepers are not waited for."""
         for writer in self.writers:
             writer.start()
-        opening = [asyncio.create_task(self._look_after(volume)) for volume in self.volumes]
+        opening = [asyncio.create_task(look_after(volume)) for volume in self.volumes]
         if opening:
             await asyncio.wait(opening, timeout=OPEN_PATIENCE_S)
         self._begin(self.gaps.run(), "gaps")
         self._begin(self._precedents.run(), "how footage ended before")
         for volume, opened in zip(self.volumes, opening, strict=True):
-            self._begin(self._watch(volume, opened), f"watch {volume.path}")
+            self._begin(keep_looking(volume, opened), f"watch {volume.path}")
         for link in self.links:
             self._begin(link.run(), "keeper")
+        self._begin(self._tick_always(), "modes of recording")
 
     async def stop(self) -> None:
         """Close every segment, so that each is an ordinary MP4 file, and release the volumes."""
-        for recorder in self._recorders.values():
+        for camera_id, recorder in self._recorders.items():
             recorder.stop()
+            gaps = self._gap_logs[camera_id]
+            if gaps.lasting is not None and gaps.lasting.reason in INTENDED:
+                gaps.open(self._clock.wall_ns(), GapReason.SYSTEM_STOPPED, "the system was not running")
         self._recorders.clear()
         await _finished(self._live())  # also what was cut before, when its camera was disconnected
         for task in self._tasks:
@@ -128,31 +162,69 @@ class RecordingService:
 
     def keep(self, camera: Camera) -> None:
         """Learn for how long a camera's recordings are kept, whether or not it is being recorded."""
-        retention_ns = round(camera.retention * NS)
-        if self._retention_of.get(camera.id) != retention_ns:
-            self._retention_of[camera.id] = retention_ns
+        self._cameras[camera.id] = camera
+        rule = retention_rule(camera, self._classes)
+        if self._rules.get(camera.id) != rule:
+            self._rules[camera.id] = rule
             for link in self.links:
-                link.keep(camera.id, retention_ns)
+                link.keep(camera.id, rule)
 
     def record(self, camera: Camera, hub: Hub) -> None:
-        """Record what the hub carries, from its next key picture on. Doing so again changes only what is new."""
+        """Record what the hub carries as the camera's settings say, from its next key picture on.
+
+        Doing so again changes only what is new. A camera that is off is `stop_recording`'s.
+        """
         self.keep(camera)
+        plan = recording_plan(camera, self._site_time_zone)
         recorder = self._recorders.get(camera.id)
         if recorder is not None and recorder.hub is not hub:
             recorder.stop()
             recorder = None
         if recorder is None:
-            recorder = self._recorders[camera.id] = Recorder(
+            recorder = self._recorders[camera.id] = CameraRecorder(
                 camera.id,
                 hub,
-                stream=MAIN_STREAM,
-                segment_ns=self._segment_ns,
-                clock=self._clock,
-                place=self._place,
-                refusal=self._refusal,
+                plan,
+                segments=lambda tracks: self._segments_of(camera.id, tracks),
                 gaps=self._gap_log(camera.id),
+                clock=self._clock,
+                budget=self.budget,
             )
+            recorder.hear(self.events_heard)
+        else:
+            recorder.follow(plan)
         recorder.start()
+
+    def event(self, camera_id: CameraId, at_ns: int, kind: str) -> None:
+        """Something happened at a camera, at a time (wall clock) that may lie back; being told twice is fine.
+
+        Footage around it is recorded, and noted as event footage, where the camera's settings name the kind.
+        """
+        camera = self._cameras.get(camera_id)
+        if camera is None or kind not in camera.events.kinds:
+            return
+        at_ns = min(at_ns, self._clock.wall_ns())  # a clock that is ahead must not record for ever
+        self._event_ranges.add(camera, at_ns, kind)
+        recorder = self._recorders.get(camera_id)
+        if recorder is not None:
+            recorder.event(at_ns)
+
+    def hear(self, heard: bool) -> None:
+        """Whether events would be heard of. While not, cameras recorded around events are recorded all the time."""
+        if heard is self.events_heard:
+            return
+        self.events_heard = heard
+        if heard:
+            log.info("events are heard again")
+        else:
+            log.warning("events cannot be heard; cameras recorded around events are recorded all the time")
+        for recorder in self._recorders.values():
+            recorder.hear(heard)
+
+    def events_missed(self) -> None:
+        """Events of the last seconds may not have been heard: footage is kept as if there had been some."""
+        for recorder in self._recorders.values():
+            recorder.missed()
 
     async def stop_recording(self, camera_id: CameraId, reason: GapReason = GapReason.RECORDING_OFF) -> None:
         """Close the camera's segment and stop; its timeline will give the reason."""
@@ -164,15 +236,18 @@ class RecordingService:
         if live is not None:
             gaps.open(live.given_end_ns, reason)
             await _finished([live])
-        elif recorder.segments_begun or gaps.lasting is not None:
+        elif recorder.segments.segments_begun or gaps.lasting is not None:
             gaps.open(self._clock.wall_ns(), reason)
 
     async def forget(self, camera_id: CameraId) -> None:
         """Stop recording a camera that is not this process's any more; its recordings stay until their time is up."""
         recorder = self._recorders.pop(camera_id, None)
         live = recorder.stop() if recorder is not None else None
-        self._retention_of.pop(camera_id, None)  # the catalogs remember it
+        self._cameras.pop(camera_id, None)
+        self._rules.pop(camera_id, None)  # the catalogs remember it
+        self._event_ranges.forget(camera_id)
         self._gap_logs.pop(camera_id, None)
+        self._chains.pop(camera_id, None)
         self._precedents.drop(camera_id)
         if live is not None:
             await _finished([live])
@@ -182,6 +257,11 @@ class RecordingService:
         recorder = self._recorders.get(camera_id)
         return recorder is not None and recorder.recording
 
+    def recording_state(self, camera_id: CameraId) -> RecordingState:
+        """What is done with the camera now."""
+        recorder = self._recorders.get(camera_id)
+        return recorder.state if recorder is not None else RecordingState.OFF
+
     def recording_error(self, camera_id: CameraId) -> str | None:
         """Why footage of the camera is not being kept, for a person; None when nothing is wrong."""
         recorder = self._recorders.get(camera_id)
@@ -189,46 +269,43 @@ class RecordingService:
 
     def metrics(self) -> Iterable[MetricFamily]:
         """Volumes, writers and recorders as they stand."""
-        return recording_metrics(self.writers, self.links, list(self._recorders.values()), self.gaps)
+        return recording_metrics(
+            self.writers,
+            self.links,
+            list(self._recorders.values()),
+            self.gaps,
+            budget=self.budget,
+            watch=self.watch,
+        )
+
+    # -- time -------------------------------------------------------------------------------------------
+
+    def tick(self) -> None:
+        """Do what is due by the clock; once a second."""
+        now_ns = self._clock.wall_ns()
+        for recorder in self._recorders.values():
+            recorder.tick(now_ns)
+        self.watch.look(self.volumes, self._recorders)
+
+    async def _tick_always(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            try:
+                self.tick()
+            except Exception as error:  # modes go on with the units that come
+                log.error("what is due by the clock failed", exc_info=error)
 
     # -- volumes ----------------------------------------------------------------------------------------
 
     async def look(self) -> None:
         """Look after all volumes now: open or probe one that failed, see that it is still there, and its room."""
-        await asyncio.gather(*(self._look_after(volume) for volume in self.volumes))
+        await asyncio.gather(*(look_after(volume) for volume in self.volumes))
 
-    async def _watch(self, volume: RecordingVolume, opened: asyncio.Task[None]) -> None:
-        loop = asyncio.get_running_loop()
-        await opened
-        look_at_s = loop.time() + LOOK_INTERVAL_S
-        while True:
-            await asyncio.sleep(TICK_S)
-            if volume.error is not None or loop.time() >= look_at_s:
-                look_at_s = loop.time() + LOOK_INTERVAL_S
-                await self._look_after(volume)
+    def _place(self, bytes_per_s: float) -> VolumeWriter | None:
+        return choose(self.writers, bytes_per_s)  # who follows it says what to expect: to ask costs nothing
 
-    async def _look_after(self, volume: RecordingVolume) -> None:
-        try:
-            if volume.error is None:
-                await asyncio.to_thread(volume.check)
-                volume.room_bytes = await asyncio.to_thread(volume.free_bytes)
-            elif not volume.is_open and volume.due:
-                await asyncio.to_thread(volume.open)
-                volume.room_bytes = await asyncio.to_thread(volume.free_bytes)
-                volume.resume()
-            elif volume.due:
-                await asyncio.to_thread(volume.probe)
-                volume.resume()
-        except StorageError as error:
-            volume.fail(error)
-        except Exception as error:
-            log.error("looking after a volume failed", path=str(volume.path), exc_info=error)
-            reason = f"an unexpected {type(error).__name__}: {error}"
-            volume.fail(VolumeUnavailable(volume.path, reason))
-
-    def _place(self) -> VolumeWriter | None:
-        ready = [writer for writer in self.writers if writer.ready]
-        return max(ready, key=lambda writer: writer.volume.spare_bytes, default=None)
+    def _moves(self, writer: VolumeWriter) -> bool:
+        return should_move(writer, self.writers)
 
     def _refusal(self) -> tuple[GapReason, str]:
         failed = [str(volume.error) for volume in self.volumes if volume.error is not None]
@@ -240,6 +317,24 @@ class RecordingService:
 
     # -- private ----------------------------------------------------------------------------------------
 
+    def _segments_of(self, camera_id: CameraId, tracks: Callable[[], Sequence[Track]]) -> Recorder:
+        return Recorder(
+            camera_id,
+            tracks,
+            stream=MAIN_STREAM,
+            segment_ns=self._segment_ns,
+            clock=self._clock,
+            place=self._place,
+            refusal=self._refusal,
+            moves=self._moves,
+            chain=self._chains.setdefault(camera_id, Chain()),
+            gaps=self._gap_log(camera_id),
+        )
+
+    def _tell_range(self, event_range: EventRange) -> None:
+        for link in self.links:  # footage of it may lie on any volume
+            link.note(event_range)
+
     def _gap_log(self, camera_id: CameraId) -> GapLog:
         """The camera's gaps; the first is the one between what was recorded before and now."""
         gaps = self._gap_logs.get(camera_id)
@@ -248,10 +343,13 @@ class RecordingService:
             self._precedents.ask(camera_id, self._clock.wall_ns())
         return gaps
 
-    def _learned(self, camera_id: CameraId, before: Gap | None) -> None:
+    def _learned(self, camera_id: CameraId, before: Gap | None, last_file: PreviousFile | None) -> None:
         gaps = self._gap_logs.get(camera_id)
         if gaps is not None and before is not None:
-            gaps.precede(before)
+            gaps.precede(before, self._clock.wall_ns())
+        chain = self._chains.get(camera_id)
+        if chain is not None and last_file is not None:
+            chain.precede(last_file)
 
     def _live(self) -> list[LiveSegment]:
         return [live for volume in self.volumes for live in volume.live.values()]
