@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from vms import __version__
+from vms.commands import decrypt, fsck, keys, verify, volume_key
 from vms.common.errors import VmsError
 
 app = typer.Typer(
@@ -29,6 +30,11 @@ config_app = typer.Typer(
     epilog="Examples:\n\n  vms config check vms.yaml\n\n  vms config schema > vms.schema.json",
 )
 app.add_typer(config_app, name="config")
+volume_key.register(app)
+decrypt.register(app)
+keys.register(app)
+verify.register(app)
+fsck.register(app)
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", "-c", help="Configuration file (YAML).", show_default=False)

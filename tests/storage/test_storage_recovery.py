@@ -18,7 +18,7 @@ from vms.media import GapReason
 from vms.storage import recovery
 from vms.storage.catalog import Catalog
 from vms.storage.errors import CatalogUnusable
-from vms.storage.layout import CATALOG_NAME, UNREADABLE_SUFFIX
+from vms.storage.layout import CATALOG_NAME, FOREIGN_SUFFIX, UNREADABLE_SUFFIX
 from vms.storage.service import StorageService
 
 ALL = (0, 1 << 62)
@@ -181,9 +181,9 @@ async def test_foreign_and_unreadable_files_are_never_deleted(
     damaged[first.offset : first.offset + 200] = b"\xff" * 200
     (day / "11-00-00.000Z-main.mp4").write_bytes(damaged)
     service = await after(start, volume)
-    assert recovered(service) == {"repaired": 1, "unreadable": 2}
+    assert recovered(service) == {"repaired": 1, "unreadable": 1, "foreign": 1}
     assert (day / "holiday.mp4").read_bytes() == b"mine"
-    assert (day / f"10-00-00.000Z-main.mp4{UNREADABLE_SUFFIX}").exists()
+    assert (day / f"10-00-00.000Z-main.mp4{FOREIGN_SUFFIX}").exists()
     assert (day / f"11-00-00.000Z-main.mp4{UNREADABLE_SUFFIX}").exists()
 
 

@@ -9,6 +9,7 @@ Belongs here: names and times. Does not: touching files (disk), choosing volumes
 import re
 from functools import lru_cache
 from hashlib import blake2b
+from pathlib import Path
 
 from vms.common.clock import NS, parse_rfc3339, rfc3339
 from vms.common.ids import CAMERA_ID_PATTERN
@@ -17,12 +18,17 @@ IDENTITY_NAME = "vms-volume.json"
 OWNER_NAME = ".vms-owner"
 CATALOG_NAME = "vms-catalog.sqlite3"
 UNREADABLE_SUFFIX = ".unreadable"
+ZEROS_SUFFIX = ".zero-filled"
+FOREIGN_SUFFIX = ".foreign"
+ASIDE_SUFFIXES = (UNREADABLE_SUFFIX, ZEROS_SUFFIX, FOREIGN_SUFFIX)
+"""What files are called that were set aside."""
 MAIN_STREAM = "main"
 DAY_NS = 86400 * NS
 
 _CAMERA = re.compile(CAMERA_ID_PATTERN)
 _DAY = re.compile(r"^-?\d{4,}-\d{2}-\d{2}$")
 _FILE = re.compile(r"^\d{2}-\d{2}-\d{2}\.\d{3}Z-[a-z0-9-]+\.mp4$")
+_TIME = re.compile(r"^(\d{2})-(\d{2})-(\d{2})\.(\d{3})Z-")
 
 
 def recording_name(camera_id: str, start_ns: int, stream: str, copy: int = 1) -> str:
@@ -74,6 +80,16 @@ def day_start_ns(day: str) -> int | None:
         return parse_rfc3339(f"{day}T00:00:00Z")
     except ValueError:
         return None
+
+
+def recording_start_ns(path: Path) -> int | None:
+    """When a recording begins (UTC, to the millisecond), as its name and its day's tell; None where they do not."""
+    day_ns = day_start_ns(path.parent.name)
+    found = _TIME.match(path.name)
+    if day_ns is None or found is None:
+        return None
+    hours, minutes, seconds, ms = map(int, found.groups())
+    return day_ns + (((hours * 60 + minutes) * 60 + seconds) * 1000 + ms) * 1_000_000
 
 
 def cut_after_ns(camera_id: str, start_ns: int, segment_ns: int) -> int:

@@ -9,21 +9,24 @@ when (keeper).
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from uuid import UUID
 
 from vms.common.ids import CameraId
-from vms.format.hybrid import RecoveryAction
-from vms.storage import disk
-from vms.storage.catalog import Catalog, CatalogRow
+from vms.format.errors import FormatError
+from vms.format.hybrid import RecoveryAction, read_segment
+from vms.storage.bodies import open_reader
+from vms.storage.catalog import ON_VOLUME, Catalog, CatalogRow
 from vms.storage.catalog_thread import CatalogThread
 from vms.storage.errors import StorageError, VolumeUnavailable
 from vms.storage.kept_volume import KeptVolume
-from vms.storage.layout import DAY_NS, day_name, is_camera_directory
+from vms.storage.keyring import KeyUnknown
+from vms.storage.layout import DAY_NS, day_name, day_start_ns, is_camera_directory
 from vms.storage.recent import NEWEST_DAYS, DayDirectory, days_of, recordings_in
-from vms.storage.repair import Care, RecoveryCounters, Repaired, repair
+from vms.storage.repair import Care, RecoveryCounters, Repaired, describe_row, repair
 from vms.storage.segment import Segment
+from vms.storage.tiers.store import TierStore
 from vms.telemetry.logs import get_logger
 
 log = get_logger(__name__)
@@ -43,19 +46,6 @@ class Settled:
     locked: list[str] = field(default_factory=list)
     change_bytes: int = 0
     failure: StorageError | None = None
-
-
-def end_deletions(volume: KeptVolume) -> int:
-    """Unlink what is marked, then drop the rows; gives the bytes freed. Raises StorageError."""
-    segments = volume.catalog.submit(lambda catalog: catalog.deleting()).result()
-    if not segments:
-        return 0
-    try:
-        disk.remove_all([segment.path for segment in segments], volume.path)
-    except OSError as error:
-        raise VolumeUnavailable.from_os_error(volume.path, error) from error
-    volume.catalog.submit(lambda catalog: catalog.remove([segment.id for segment in segments])).result()
-    return sum(segment.size_bytes for segment in segments)
 
 
 def day_directories(volume: Path) -> tuple[list[DayDirectory], list[DayDirectory]]:
@@ -83,13 +73,81 @@ def reconcile(volume: KeptVolume, day: DayDirectory, counters: RecoveryCounters)
     try:
         lost = {path for name in known.difference(found) if not (path := volume.path / name).exists()}
         if lost:
-            rows = [row for row in _rows_of_day(volume, day.camera_id, day.start_ns) if row.path in lost]
+            rows = [
+                row
+                for row in _rows_of_day(volume, day.camera_id, day.start_ns)
+                if row.path in lost and row.tier == ON_VOLUME
+            ]
             settled.change_bytes -= _drop_rows(volume.catalog, rows, counters)
     except OSError as error:
         settled.failure = VolumeUnavailable.from_os_error(volume.path, error)
     except StorageError as error:
         settled.failure = error
     return settled
+
+
+def adopt(volume: KeptVolume, store: TierStore, names: Iterable[str], counters: RecoveryCounters) -> None:
+    """Give recordings in a tier their rows, of which the catalog knows nothing: it was lost. Blocks.
+
+    What is no whole recording is said and left alone. Raises StorageError; trying again is safe.
+    """
+    rows: list[CatalogRow] = []
+    for name in names:
+        row = _row_in_tier(volume, store, name, counters)
+        if row is not None:
+            rows.append(row)
+        if len(rows) == _BATCH:
+            volume.catalog.submit(lambda each, batch=rows: _add_rows(each, batch)).result()
+            rows = []
+    volume.catalog.submit(lambda each: _add_rows(each, rows)).result()
+
+
+def adopt_all(volume: KeptVolume, store: TierStore, counters: RecoveryCounters) -> None:
+    """`adopt` everything in a tier that has no row. Blocks. Raises StorageError."""
+    days: dict[tuple[str, int], list[str]] = {}
+    for stored in store.list():
+        camera, day, _ = stored.name.split("/")
+        start_ns = day_start_ns(day)
+        if start_ns is not None:
+            days.setdefault((camera, start_ns), []).append(stored.name)
+    for (camera, start_ns), names in days.items():
+        directory = DayDirectory(CameraId(camera), volume.path / camera / day_name(start_ns), start_ns)
+        known = names_of_rows(volume.catalog, directory)
+        adopt(volume, store, [name for name in names if name not in known], counters)
+
+
+def drop_lost(volume: KeptVolume, segment_id: UUID, counters: RecoveryCounters) -> None:
+    """Drop the row of a recording that is nowhere any more. Blocks. Raises StorageError."""
+    row = volume.catalog.submit(lambda catalog: catalog.find(segment_id)).result()
+    if row is not None:
+        _drop_rows(volume.catalog, [row], counters)
+
+
+def _row_in_tier(
+    volume: KeptVolume, store: TierStore, name: str, counters: RecoveryCounters
+) -> CatalogRow | None:
+    try:
+        stored = store.open(name)
+        try:
+            body = open_reader(stored.read_at, stored.size_bytes, volume.keyring)
+            file = read_segment(body.read_at, body.size_bytes)
+        finally:
+            stored.close()
+        if not file.closed:
+            raise FormatError("it is not closed")
+        row = describe_row(volume.path / name, file)
+    except FileNotFoundError:
+        return None
+    except KeyUnknown as error:
+        counters.key_unknown += 1
+        log.error("a recording cannot be read without its key", name=name, tier=store.name, reason=str(error))
+        return None
+    except FormatError as error:
+        counters.unreadable += 1
+        log.error("an object in a tier is no recording", name=name, tier=store.name, reason=str(error))
+        return None
+    counters.indexed += 1
+    return replace(row, segment=replace(row.segment, tier=store.name))
 
 
 def names_of_rows(catalog: CatalogThread, day: DayDirectory) -> set[str]:
@@ -128,10 +186,11 @@ def drop_vanished_days(volume: KeptVolume, counters: RecoveryCounters) -> int:
     """Drop the rows of days whose directory is gone; gives the bytes they stood for. Raises StorageError."""
     volume.check()  # a disk that was taken away has lost nothing
     freed = 0
-    for camera in volume.catalog.submit(lambda catalog: list(catalog.retentions())).result():
+    for camera in volume.catalog.submit(lambda catalog: catalog.cameras()).result():
         for day_ns in _days_of_rows(volume, camera):
             if not (volume.path / camera / day_name(day_ns)).exists():
-                lost = [row for row in _rows_of_day(volume, camera, day_ns) if not row.path.exists()]
+                rows = _rows_of_day(volume, camera, day_ns)
+                lost = [row for row in rows if row.tier == ON_VOLUME and not row.path.exists()]
                 freed += _drop_rows(volume.catalog, lost, counters)
     return freed
 

@@ -1,0 +1,258 @@
+"""Whatever is recorded, killed, moved, locked, released, deleted, lost and repaired: what was promised holds.
+
+Nothing locked is gone. Nothing that the catalog has is missing, wherever it is. Every file is accounted for.
+"""
+
+import asyncio
+import shutil
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from uuid import UUID, uuid4
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from tests.storage.scripted_camera import ScriptedCamera, camera, written
+
+from vms.common.camera import RetentionLimits
+from vms.common.clock import NS, ManualClock
+from vms.common.evidence_lock import EvidenceLock
+from vms.common.ids import CameraId
+from vms.config import TierConfig, VolumeConfig
+from vms.storage.findings import Level
+from vms.storage.fsck_files import Contents
+from vms.storage.fsck_repair import VolumeRepairer
+from vms.storage.identity import KnownVolumes, read_identity
+from vms.storage.kept_volume import KeptVolume
+from vms.storage.keyring import Keyring
+from vms.storage.layout import CATALOG_NAME, is_recording_name
+from vms.storage.segment import Segment
+from vms.storage.service import StorageService
+from vms.storage.tiers import open_tiers
+
+NAMES = ("porch", "yard")
+ALL = (0, 1 << 62)
+SYSTEM = "here"
+STEPS = st.one_of(
+    st.tuples(st.just("play"), st.sampled_from(NAMES), st.floats(0.5, 5)),
+    st.tuples(st.just("play"), st.sampled_from(NAMES), st.floats(0.5, 5)),
+    st.tuples(st.just("disconnect"), st.sampled_from(NAMES), st.floats(0, 3)),
+    st.tuples(st.just("expire"), st.sampled_from(NAMES), st.floats(1, 20)),
+    st.tuples(st.just("lock"), st.sampled_from(NAMES), st.floats(0, 15)),
+    st.tuples(st.just("release"), st.none(), st.none()),
+    st.tuples(st.just("move"), st.none(), st.floats(0, 15)),
+    st.tuples(st.just("kill"), st.none(), st.one_of(st.none(), st.floats(0, 1))),
+    st.tuples(st.just("lose catalog"), st.none(), st.booleans()),
+    st.tuples(st.just("fsck"), st.none(), st.none()),
+)
+
+
+class World:
+    """A system with a volume and a tier, and what the test knows of both."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._runs = 0
+        self.root = directory / "run-0"
+        self.root.mkdir()
+        self.clock = ManualClock(time.time_ns() // NS * NS)
+        self.locks: list[EvidenceLock] = []
+        self.revision = 0
+        self.promised: dict[UUID, set[UUID]] = {}  # by lock: the recordings that it covered when it was made
+
+    @property
+    def config(self) -> VolumeConfig:
+        # model_construct: below the least quotas that a configuration allows, so that they are reached
+        tier = TierConfig.model_construct(name="shelf", path=self.root / "shelf", after=8.0, quota=400_000)
+        return VolumeConfig.model_construct(path=self.root / "volume", quota=250_000, tiers=(tier,))
+
+    async def begin(self) -> None:
+        self.service = StorageService([self.config], 3.0, self.clock, system_id=SYSTEM)
+        await self.service.start()
+        await self.service.recovered()
+        self.keeper = self.service._keepers[0]
+        await self.keeper.look()  # begins to look for recordings in the tier when the catalog is new
+        assert self.keeper.adoption is not None
+        await self.keeper.adoption.settled()
+        # From now on it looks when the test says so: a copy of its disks is that of one moment
+        assert self.keeper._task is not None
+        self.keeper._task.cancel()
+        await self._moves_end()
+        self.cameras = {name: ScriptedCamera(self.clock, name) for name in NAMES}
+
+    async def do(self, what: str, name: str | None, amount: float | bool | None) -> None:
+        match what:
+            case "play" | "disconnect" | "expire" | "lock":
+                assert name is not None
+                await self._do_to(what, name, float(amount or 0))
+            case "release":
+                await self._release()
+            case "move":
+                self.clock.advance(float(amount or 0))
+                await self._move()
+            case "kill":
+                await self._kill(amount)
+            case "lose catalog":
+                await self._lose_catalog(by_fsck=bool(amount))
+            case "fsck":
+                await self.service.stop()
+                await asyncio.to_thread(self._repair)
+                await self.begin()
+
+    async def _do_to(self, what: str, name: str, amount: float) -> None:
+        scripted = self.cameras[name]
+        match what:
+            case "play":
+                self.service.record(scripted.camera, scripted.hub)
+                scripted.play(amount)
+            case "disconnect":
+                scripted.disconnect()
+                scripted.reconnect(amount)
+            case "expire":
+                limited = camera(name).model_copy(
+                    update={"retention": amount, "limits": RetentionLimits(maximum=amount)}
+                )
+                self.service.keep(limited)
+                await written(self.service)
+                await self.keeper.retention.enforce()
+            case "lock":
+                await self._lock(name, amount)
+
+    async def _lock(self, name: str, seconds: float) -> None:
+        await written(self.service)
+        now_ns = self.clock.wall_ns()
+        lock = EvidenceLock(
+            uuid4(), CameraId(name), now_ns - round((seconds + 1) * NS), now_ns, "theft", "guard", now_ns
+        )
+        self.locks.append(lock)
+        self.revision += 1
+        await self.keeper.put_locks(self.locks, self.revision)
+        found = await self.service.segments(lock.camera_id, lock.start_ns, lock.end_ns)
+        self.promised[lock.id] = {segment.id for segment in found if segment.closed}
+
+    async def _release(self) -> None:
+        if self.locks:
+            released = self.locks.pop(0)
+            self.promised.pop(released.id)
+            self.revision += 1
+            await self.keeper.put_locks(self.locks, self.revision)
+
+    async def _move(self) -> None:
+        await written(self.service)
+        assert self.keeper.mover is not None
+        await self.keeper.mover.settled()
+        await self.keeper.retention.enforce()
+        await self.keeper.mover.settled()
+
+    async def _moves_end(self) -> None:
+        mover = self.keeper.mover
+        assert mover is not None
+        if mover._work is not None:
+            await mover._work
+
+    async def _kill(self, torn: float | bool | None) -> None:
+        """The disks as they are at this moment go on; the newest open file may be torn further."""
+        await written(self.service)
+        self._runs += 1
+        before, self.root = self.root, self._directory / f"run-{self._runs}"
+        shutil.copytree(before, self.root)
+        live = [each.path.relative_to(before) for each in self.service._recording._live() if each.created]
+        if torn is not None and live:
+            with (self.root / live[-1]).open("r+b") as file:
+                file.truncate(int((self.root / live[-1]).stat().st_size * torn))
+        await self.service.stop()
+        self.clock.advance(10)
+        await self.begin()
+
+    async def _lose_catalog(self, *, by_fsck: bool) -> None:
+        await self.service.stop()
+        for path in (self.root / "volume").glob(f"{CATALOG_NAME}*"):
+            path.unlink()
+        if by_fsck:
+            await asyncio.to_thread(self._repair)
+        await self.begin()
+
+    def _repair(self) -> None:
+        config = self.config
+        volume_id = read_identity(config.path)
+        assert volume_id is not None
+        kept = KeptVolume(config, self.clock, KnownVolumes(None), SYSTEM)
+        kept.open()
+        tiers = open_tiers(config, volume_id)
+        contents = Contents(config.path, Keyring(), tiers)
+        repairer = VolumeRepairer(kept, contents, level=Level.STRUCTURE)
+        try:
+            lasting = [each for each, done in repairer.repair() if each.is_fault and not done]
+        finally:
+            repairer.close()
+            kept.close()
+            for tier in tiers.values():
+                tier.close()
+        assert lasting == []
+
+    # -- what must hold -----------------------------------------------------------------------------------
+
+    async def check(self) -> None:
+        await written(self.service)
+        segments = [one for name in NAMES for one in await self.service.segments(CameraId(name), *ALL)]
+        for segment in segments:
+            with await self.service.open(segment.id) as opened:
+                assert opened.file.identity.segment_id == segment.id
+                assert opened.file.closed == segment.closed
+        here = {segment.id for segment in segments}
+        for lock in self.locks:
+            gone = self.promised[lock.id] - here
+            assert not gone, f"locked and gone: {gone}"
+        await self._check_files(segments)
+
+    async def _check_files(self, segments: list[Segment]) -> None:
+        """Every recording file is known, once what was begun with it is done."""
+        live = {each.path for each in self.service._recording._live()}
+        shelf = self.root / "shelf"
+
+        def strays() -> set[Path]:
+            files = {path for path in (self.root / "volume").rglob("*/*/*") if path.is_file()}
+            known = {segment.path for segment in segments if not segment.tier} | live
+            stored = {path for path in shelf.rglob("*.mp4") if is_recording_name("/".join(path.parts[-3:]))}
+            shelved = {
+                shelf / str(self.keeper.volume.id) / segment.path.relative_to(self.root / "volume")
+                for segment in segments
+                if segment.tier
+            }
+            assert known <= files | live, "in the catalog and not on the disk"
+            assert shelved <= stored, "in the catalog and not in the tier"
+            return (files - known) | (stored - shelved)
+
+        if strays():
+            assert self.keeper.mover is not None
+            await self.keeper.mover.settled()  # removes what is left of moves
+            segments[:] = [one for name in NAMES for one in await self.service.segments(CameraId(name), *ALL)]
+        assert not strays(), "a file that nobody knows"
+
+
+FULL = [("play", "porch", 5.0), ("play", "yard", 5.0), ("play", "porch", 5.0)]
+SHELVED = [*FULL, ("lock", "porch", 15.0), ("move", None, 15.0)]
+
+
+@settings(max_examples=15, deadline=None)
+@example([*SHELVED, ("lose catalog", None, False), ("play", "porch", 3.0)])
+@example([*SHELVED, ("lose catalog", None, True), ("expire", "porch", 1.0)])
+@example([*SHELVED, ("play", "porch", 4.0), ("kill", None, 0.5), ("fsck", None, None)])
+@example([*FULL, ("lock", "porch", 15.0), ("expire", "porch", 1.0), ("kill", None, None)])
+@example([*SHELVED, ("expire", "porch", 1.0), ("release", None, None), ("expire", "porch", 1.0)])
+@given(st.lists(STEPS, min_size=4, max_size=14).map(lambda steps: [*FULL, *steps]))
+def test_what_was_promised_holds_after_any_history(
+    script: list[tuple[str, str | None, float | bool | None]],
+) -> None:
+    async def run(directory: Path) -> None:
+        world = World(directory)
+        await world.begin()
+        try:
+            for what, name, amount in script:
+                await world.do(what, name, amount)
+                await world.check()
+        finally:
+            await world.service.stop()
+
+    with TemporaryDirectory() as directory:
+        asyncio.run(run(Path(directory)))
