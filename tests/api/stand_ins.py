@@ -1,7 +1,7 @@
 """Small stand-ins for the services behind the API, and clients of the application on top of them."""
 
 import itertools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from uuid import UUID
@@ -9,12 +9,14 @@ from uuid import UUID
 import httpx
 
 from vms.api.application import ApiSettings, create_app
-from vms.api.ports import Ports
+from vms.api.export_ports import ExportRequest
+from vms.api.ports import Ports, Site
 from vms.common.camera import Camera
 from vms.common.clock import NS, ManualClock, rfc3339
 from vms.common.errors import Conflict, InvalidInput, NotFound, Unavailable
 from vms.common.ids import CameraId
 from vms.common.source_url import SourceUrl
+from vms.gateway.evidence_client import BookmarkClient, LockClient
 from vms.gateway.registry import CameraRegistry
 from vms.media import Codec, Gap, GapReason, Hub
 from vms.stream.hubs import OwnHub
@@ -70,6 +72,10 @@ class Recorder:
     def __init__(self) -> None:
         self.cameras: set[str] = set()
         self.errors: dict[str, str] = {}
+        self.states: dict[str, str] = {}
+
+    def recording_state(self, camera_id: CameraId) -> str | None:
+        return self.states.get(camera_id)
 
     def recording(self, camera_id: CameraId) -> bool:
         return camera_id in self.cameras
@@ -121,6 +127,7 @@ class File:
     closed: bool = True
     video: Codec | None = Codec.H264
     audio: Codec | None = None
+    tier: str = ""
 
 
 @dataclass
@@ -159,8 +166,8 @@ class Player:
         self.asked.append((camera_id, start_ns, end_ns))
         return f"#EXTM3U\n{segment_url(SEGMENT_ID)}\n{init_url(SEGMENT_ID)}\n"
 
-    async def export(self, camera_id: CameraId, start_ns: int, end_ns: int) -> Bytes:
-        self.asked.append((camera_id, start_ns, end_ns))
+    async def export(self, camera_id: CameraId, start_ns: int, end_ns: int, *, exact: bool = False) -> Bytes:
+        self.asked.append((camera_id, start_ns, end_ns, *(["exact"] if exact else [])))
         return self.source
 
     async def snapshot(self, camera_id: CameraId, at_ns: int) -> bytes:
@@ -302,7 +309,14 @@ class Journal:
         self.failing = False
 
     async def events(
-        self, *, limit: int, before: tuple[int, str] | None, kind: str | None, camera_id: str | None
+        self,
+        *,
+        limit: int,
+        before: tuple[int, str] | None,
+        kind: str | None,
+        camera_id: str | None,
+        since_ns: int | None,
+        until_ns: int | None,
     ) -> list[Happening]:
         if self.failing:
             raise Unavailable("the journal cannot be read now")
@@ -312,8 +326,175 @@ class Journal:
             if (before is None or (event.at_ns, event.id) < before)
             and kind in (None, event.kind)
             and camera_id in (None, event.camera_id)
+            and (since_ns is None or since_ns <= event.at_ns)
+            and (until_ns is None or event.at_ns < until_ns)
         ]
         return found[:limit]
+
+
+class Teller:
+    """Remembers the events that it was to tell."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[object, ...]] = []
+
+    def tell(self, kind: str, camera_id: CameraId, at_ns: int, text: str, facts: Mapping[str, str]) -> str:
+        self.told.append((kind, camera_id, at_ns, text, dict(facts)))
+        return f"event-{len(self.told)}"
+
+
+class Archive:
+    """Coverage that a test put there."""
+
+    def __init__(self) -> None:
+        self.runs: dict[str, list[tuple[int, int]]] = {}
+        self.events: dict[str, list[tuple[int, int]]] = {}
+        self.joined_ns: list[int] = []
+
+    async def coverage(
+        self, camera_id: CameraId, start_ns: int, end_ns: int, join_ns: int
+    ) -> list[tuple[int, int]]:
+        self.joined_ns.append(join_ns)
+        return [run for run in self.runs.get(camera_id, ()) if run[1] > start_ns and run[0] < end_ns]
+
+    async def event_ranges(self, camera_id: CameraId, start_ns: int, end_ns: int) -> list[tuple[int, int]]:
+        return [run for run in self.events.get(camera_id, ()) if run[1] > start_ns and run[0] < end_ns]
+
+
+@dataclass(frozen=True)
+class Checked:
+    id: UUID = SEGMENT_ID
+    start_ns: int = NOW_NS - 300 * NS
+    end_ns: int = NOW_NS
+    state: str = "verified"
+    signed_ns: int | None = NOW_NS
+    node: str | None = "here"
+    key_fingerprint: str | None = "ab" * 32
+    recovered: bool = False
+    follows: bool | None = True
+    detail: str = ""
+
+
+@dataclass
+class Verdict:
+    state: str = "verified"
+    segments: list[Checked] = field(default_factory=lambda: [Checked()])
+
+
+class Verifier:
+    def __init__(self) -> None:
+        self.verdict = Verdict()
+        self.asked: list[tuple[object, ...]] = []
+
+    async def verify(self, camera_id: CameraId, start_ns: int, end_ns: int) -> Verdict:
+        self.asked.append((camera_id, start_ns, end_ns))
+        return self.verdict
+
+
+@dataclass(frozen=True)
+class SmallPicture:
+    jpeg: bytes
+    time_ns: int
+
+
+class Thumbnails:
+    """Pictures from five minutes ago until now, a key frame every ten seconds."""
+
+    async def thumbnail(self, camera_id: CameraId, at_ns: int, width: int) -> SmallPicture:
+        if at_ns < NOW_NS - 300 * NS:
+            raise NotFound(f"{camera_id}: nothing was recorded then: camera_lost")
+        return SmallPicture(b"\xff\xd8" + str(width).encode(), at_ns - at_ns % (10 * NS))
+
+
+@dataclass
+class Job:
+    id: UUID
+    request: ExportRequest
+    state: str = "queued"
+    progress: float = 0.0
+    stage: str = "waiting"
+    size_bytes: int = 0
+    error: str | None = None
+    created_ns: int = NOW_NS
+    expires_ns: int | None = None
+    file_name: str | None = None
+    verified: bool | None = None
+
+
+class JobFile(Bytes):
+    name = "case 4711 \u00fc.zip"
+    media_type = "application/zip"
+
+
+class Jobs:
+    """Exports that a test moves on by hand."""
+
+    def __init__(self) -> None:
+        self.jobs: dict[UUID, Job] = {}
+        self.away = False
+
+    async def create(self, request: ExportRequest) -> Job:
+        self._check()
+        job = Job(UUID(int=len(self.jobs) + 1), request)
+        self.jobs[job.id] = job
+        return job
+
+    async def list(self) -> list[Job]:
+        self._check()
+        return list(self.jobs.values())[::-1]
+
+    async def get(self, job_id: UUID) -> Job:
+        self._check()
+        if job_id not in self.jobs:
+            raise NotFound("no such export")
+        return self.jobs[job_id]
+
+    async def delete(self, job_id: UUID) -> None:
+        await self.get(job_id)
+        del self.jobs[job_id]
+
+    async def file(self, job_id: UUID) -> JobFile:
+        job = await self.get(job_id)
+        if job.state != "done":
+            raise Conflict(f"the export is {job.state}")
+        return JobFile(bytes(range(100)))
+
+    def _check(self) -> None:
+        if self.away:
+            raise Unavailable("the process that makes exports does not answer")
+
+
+@dataclass(frozen=True)
+class Tier:
+    name: str = "cold"
+    kind: str = "s3"
+    used_bytes: int = 5
+    quota_bytes: int = 1000
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Volume:
+    path: str = "/recordings"
+    id: UUID | None = SEGMENT_ID
+    state: str = "ok"
+    error: str = ""
+    used_bytes: int = 10
+    quota_bytes: int = 100
+    room_bytes: int = 90
+    encrypted: bool = True
+    tiers: tuple[Tier, ...] = (Tier(),)
+    locked_bytes: int = 3
+    alarms: tuple[str, ...] = ()
+    found: dict[str, int] = field(default_factory=lambda: {"repaired": 1})
+
+
+class Volumes:
+    def __init__(self) -> None:
+        self.known: list[Volume] = [Volume()]
+
+    async def volumes(self) -> list[Volume]:
+        return self.known
 
 
 @dataclass
@@ -329,6 +510,14 @@ class Backend:
     viewers: Viewers = field(default_factory=Viewers)
     machine: Machine = field(default_factory=Machine)
     journal: Journal = field(default_factory=Journal)
+    teller: Teller = field(default_factory=Teller)
+    archive: Archive = field(default_factory=Archive)
+    verifier: Verifier = field(default_factory=Verifier)
+    thumbnails: Thumbnails = field(default_factory=Thumbnails)
+    jobs: Jobs = field(default_factory=Jobs)
+    volumes: Volumes = field(default_factory=Volumes)
+    locks: LockClient | None = None
+    bookmarks: BookmarkClient | None = None
     ready: bool = True
 
     @property
@@ -344,6 +533,16 @@ class Backend:
             self.journal,
             self.clock,
             lambda: self.ready,
+            verifier=self.verifier,
+            thumbnails=self.thumbnails,
+            exports=self.jobs,
+            coverage=self.archive,
+            tell_event=self.teller,
+            locks=self.locks,
+            bookmarks=self.bookmarks,
+            volumes=self.volumes,
+            site=Site("Headquarters", "America/Sao_Paulo"),
+            retention_classes={"evidence"},
         )
 
     def client(

@@ -27,7 +27,11 @@ async def test_a_live_camera_is_shown_with_its_configuration_and_state(
         "source": "rtsp://192.0.2.10/stream1",
         "transport": "tcp",
         "record": "continuous",
+        "events": {"kinds": ["motion", "alarm"], "pre_roll": "10s", "post_roll": "30s"},
+        "schedule": None,
         "retention": "30d",
+        "retention_class": None,
+        "limits": {"events": None, "minimum": None, "maximum": None, "size": None},
         "managed_by": "api",
         "state": "live",
         "reason": None,
@@ -40,6 +44,7 @@ async def test_a_live_camera_is_shown_with_its_configuration_and_state(
         "audio": "aac",
         "last_frame_at": "2023-11-14T22:13:20.000Z",
         "recording": True,
+        "recording_state": "recording",
         "recording_error": None,
         "viewers": 0,
         "webrtc": {"playable": True, "reason": None, "detail": ""},
@@ -237,3 +242,61 @@ async def test_no_answer_or_log_line_ever_holds_a_password(
     for answer in answers:
         assert PASSWORD not in answer.text + str(answer.headers)
     assert PASSWORD not in caplog.text + str(lines)
+
+
+async def test_a_camera_with_a_schedule_and_limits_is_made_and_changed_in_parts(
+    client: httpx.AsyncClient,
+) -> None:
+    policy = {
+        "record": "schedule",
+        "events": {"kinds": ["motion"], "pre_roll": "5s"},
+        "schedule": {"entries": [{"days": ["mon", "fri"], "start": "22:00", "end": "06:00"}]},
+        "limits": {"events": "90d", "maximum": "180d", "size": "10GiB"},
+    }
+    made = await client.post(CAMERAS, json=NEW | policy)
+    assert made.status_code == 201
+    camera = made.json()
+    assert camera["events"] == {"kinds": ["motion"], "pre_roll": "5s", "post_roll": "30s"}
+    assert camera["schedule"] == {
+        "time_zone": None,
+        "entries": [{"days": ["mon", "fri"], "start": "22:00", "end": "06:00", "record": "continuous"}],
+    }
+    assert camera["limits"] == {"events": "90d", "minimum": None, "maximum": "180d", "size": "10GiB"}
+
+    async def change(**changes: object) -> dict[str, object]:
+        answer = await client.patch(f"{CAMERAS}/back", json=changes)
+        assert answer.status_code == 200, answer.text
+        assert (await client.get(f"{CAMERAS}/back")).json() == answer.json()
+        found: dict[str, object] = answer.json()
+        return found
+
+    changed = await change(limits={"maximum": None, "minimum": "7d"}, events={"post_roll": 60})
+    assert changed["limits"] == {"events": "90d", "minimum": "7d", "maximum": None, "size": "10GiB"}
+    assert changed["events"] == {"kinds": ["motion"], "pre_roll": "5s", "post_roll": "1min"}
+    changed = await change(schedule={"time_zone": "America/Sao_Paulo"})
+    assert changed["schedule"] == camera["schedule"] | {"time_zone": "America/Sao_Paulo"}
+    changed = await change(record="events", schedule=None)
+    assert (changed["record"], changed["schedule"]) == ("events", None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "said"),
+    [
+        ({"record": "schedule"}, 400, "needs one with at least one entry"),
+        ({"limits": {"minimum": "9d", "maximum": "8d"}}, 400, "longer than maximum"),
+        ({"limits": None}, 422, "body.limits: cannot be null"),
+        ({"limits": {"size": "1KiB"}}, 422, "body.limits.size"),
+        ({"events": {"pre_roll": "2min"}}, 400, "0ms to 1min"),
+        ({"events": {"kinds": ["Motion"]}}, 422, "body.events.kinds.0"),
+        ({"schedule": {"entries": [{"start": "25:00"}]}}, 422, "no time of day"),
+        ({"schedule": {"time_zone": "Mars/Olympus"}}, 422, "is no time zone"),
+        ({"record": "sometimes"}, 422, "body.record"),
+    ],
+)
+async def test_a_policy_that_cannot_be_is_refused_and_says_what_is_wrong(
+    client: httpx.AsyncClient, changes: dict[str, object], status: int, said: str
+) -> None:
+    before = (await client.get(f"{CAMERAS}/porch")).json()
+    answer = await client.patch(f"{CAMERAS}/porch", json=changes)
+    assert (answer.status_code, said in answer.json()["detail"]) == (status, True), answer.text
+    assert (await client.get(f"{CAMERAS}/porch")).json() == before

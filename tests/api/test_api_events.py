@@ -6,7 +6,7 @@ import httpx
 import pytest
 from tests.api.stand_ins import NOW_NS, TOKEN, Backend, Happening
 
-from vms.common.clock import NS
+from vms.common.clock import NS, rfc3339
 
 EVENTS = "/api/v1/events"
 
@@ -119,3 +119,69 @@ async def test_events_need_the_token(backend: Backend) -> None:
     async with backend.client(TOKEN) as client:
         assert (await client.get(EVENTS)).status_code == 401
         assert (await client.get(EVENTS, headers={"Authorization": f"Bearer {TOKEN}"})).status_code == 200
+
+
+NEW = {"kind": "motion", "camera_id": "porch"}
+
+
+async def test_an_integrator_raises_an_event(backend: Backend, client: httpx.AsyncClient) -> None:
+    answer = await client.post(EVENTS, json=NEW | {"text": "a person", "facts": {"zone": "door"}})
+    assert (answer.status_code, answer.json()) == (202, {"id": "event-1"})
+    at = rfc3339(NOW_NS - 3600 * NS)
+    assert (await client.post(EVENTS, json=NEW | {"kind": "alarm", "at": at})).status_code == 202
+    assert backend.teller.told == [
+        ("motion", "porch", NOW_NS, "a person", {"zone": "door"}),
+        ("alarm", "porch", NOW_NS - 3600 * NS, "", {}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "path"),
+    [
+        ({"kind": "camera_live"}, 400, "body.kind"),
+        ({"kind": "camera_failed"}, 400, "body.kind"),
+        ({"kind": "worker_ended"}, 400, "body.kind"),
+        ({"kind": "volume_failed"}, 400, "body.kind"),
+        ({"kind": "recording_started"}, 400, "body.kind"),
+        ({"kind": "alarm_raised"}, 400, "body.kind"),
+        ({"kind": "Motion"}, 422, "body.kind"),
+        ({"kind": "motion.>"}, 422, "body.kind"),
+        ({"camera_id": "no"}, 404, None),
+        ({"camera_id": "*"}, 422, "body.camera_id"),
+        ({"at": rfc3339(NOW_NS + 6 * NS)}, 400, "body.at"),
+        ({"at": rfc3339(NOW_NS - 86_401 * NS)}, 400, "body.at"),
+        ({"at": "2023-11-14 22:00"}, 422, "body.at"),
+        ({"text": "x" * 1001}, 422, "body.text"),
+        ({"facts": {f"f{n}": "x" for n in range(21)}}, 422, "body.facts"),
+        ({"worker": "media-0"}, 422, "body.worker"),
+    ],
+)
+async def test_an_event_that_cannot_be_raised_is_a_problem_and_is_not_told(
+    backend: Backend, client: httpx.AsyncClient, changes: dict[str, object], status: int, path: str | None
+) -> None:
+    answer = await client.post(EVENTS, json=NEW | changes)
+    assert answer.status_code == status
+    assert path is None or answer.json()["errors"][0]["path"].startswith(path)
+    assert backend.teller.told == []
+
+
+async def test_raising_events_needs_the_token_and_a_page_of_this_site(backend: Backend) -> None:
+    async with backend.client(TOKEN) as client:
+        assert (await client.post(EVENTS, json=NEW)).status_code == 401
+    async with backend.client() as client:
+        answer = await client.post(EVENTS, json=NEW, headers={"Sec-Fetch-Site": "cross-site"})
+        assert answer.status_code == 403
+    assert backend.teller.told == []
+
+
+async def test_events_of_a_time_are_found(backend: Backend, client: httpx.AsyncClient) -> None:
+    backend.journal.happenings = [Happening(f"{n}", NOW_NS + n * NS) for n in range(5)]
+
+    async def ids(**asked: str) -> list[str]:
+        return [event["id"] for event in (await client.get(EVENTS, params=asked)).json()["events"]]
+
+    since, until = rfc3339(NOW_NS + NS), rfc3339(NOW_NS + 3 * NS)
+    assert await ids(since=since, until=until) == ["2", "1"]
+    assert await ids(since=until) == ["4", "3"]
+    assert await ids(until=since, camera_id="porch") == ["0"]
+    assert await ids(camera_id="gate") == []

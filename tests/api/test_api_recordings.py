@@ -30,6 +30,7 @@ async def test_the_timeline_has_spans_segments_and_gaps(client: httpx.AsyncClien
         "video": "h264",
         "audio": None,
         "closed": True,
+        "tier": "",
         "url": f"{PORCH}/segments/{SEGMENT_ID}.mp4",
     }
     assert answer.json() == {

@@ -95,6 +95,17 @@ def test_a_kind_and_a_camera_choose(path: Path) -> None:
     journal.close()
 
 
+def test_a_time_chooses_its_start_included_and_its_end_not(path: Path) -> None:
+    journal = EventJournal(path)
+    for number in range(5):
+        journal.put(an_event(str(number), number))
+    assert ids(path, since_ns=1, until_ns=3) == ["2", "1"]
+    assert ids(path, since_ns=3) == ["4", "3"]
+    assert ids(path, until_ns=1) == ["0"]
+    assert ids(path, since_ns=1, until_ns=4, before=(3, "3"), limit=1) == ["2"]
+    journal.close()
+
+
 def test_the_oldest_are_removed_in_steps_and_counted_also_over_a_restart(path: Path) -> None:
     journal = EventJournal(path, limit=10, step=5)
     for number in range(14):

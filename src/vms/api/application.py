@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from vms import __version__
 from vms.api import openapi
+from vms.api.alarms import AlarmBoard
 from vms.api.auth import Authenticator
 from vms.api.body_limit import BodyLimit
 from vms.api.failure_limit import FailureLimit
@@ -24,7 +25,20 @@ from vms.api.ports import Ports
 from vms.api.problems import http_error, validation_error, vms_error
 from vms.api.request_counters import CountRequests, HttpCounters
 from vms.api.response_headers import SecurityHeaders, WhepCors
-from vms.api.routes import cameras, events, live, recordings, session, system
+from vms.api.routes import (
+    bookmarks,
+    cameras,
+    coverage,
+    events,
+    evidence,
+    exports,
+    live,
+    locks,
+    recordings,
+    session,
+    system,
+    volumes,
+)
 from vms.api.web_app import WEB_ROOT, WebApp
 from vms.common.errors import VmsError
 
@@ -63,7 +77,8 @@ def create_app(ports: Ports, settings: ApiSettings) -> FastAPI:
     app.state.authenticator = authenticator
     app.state.failure_limit = failure_limit
     app.state.live_pictures = LivePictures(ports.lease)
-    app.state.metric_sources = [counters, failure_limit]
+    app.state.alarm_board = AlarmBoard(ports)
+    app.state.metric_sources = [counters, failure_limit, app.state.alarm_board]
     app.state.openapi_text = lambda: openapi.text(app)
     app.add_route(
         WEB_APP_PATH, WebApp(settings.web_root).serve, methods=["GET", "HEAD"], include_in_schema=False
@@ -86,6 +101,7 @@ def _bare_app(around: Iterable[Middleware]) -> FastAPI:
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
+        separate_input_output_schemas=False,
         generate_unique_id_function=lambda route: route.name,
         middleware=list(around),
         exception_handlers={
@@ -94,7 +110,20 @@ def _bare_app(around: Iterable[Middleware]) -> FastAPI:
             RequestValidationError: validation_error,
         },
     )
-    for part in (cameras, recordings, live, system, events, session):
+    for part in (
+        cameras,
+        recordings,
+        evidence,
+        coverage,
+        exports,
+        locks,
+        bookmarks,
+        live,
+        volumes,
+        system,
+        events,
+        session,
+    ):
         app.include_router(part.router)
     return app
 

@@ -1,7 +1,8 @@
 """A camera as the API shows it: its configuration and its live state, put together."""
 
 from vms.api.documents import CameraDocument, WebRtcView
-from vms.api.ports import Live, Ports, RegisteredCamera, StreamStatus
+from vms.api.ports import Live, Ports, Recording, RegisteredCamera, StreamStatus
+from vms.common.camera import Camera, RecordMode
 from vms.common.clock import rfc3339
 from vms.common.errors import NotFound
 from vms.common.ids import CameraId
@@ -22,15 +23,30 @@ def camera_document(entry: RegisteredCamera, ports: Ports) -> CameraDocument:
             "source": camera.source.safe,
             "transport": camera.transport,
             "record": camera.record,
+            "events": camera.events,
+            "schedule": camera.schedule,
             "retention": format_duration(camera.retention),
+            "retention_class": camera.retention_class,
+            "limits": camera.limits,
             "managed_by": entry.managed_by,
             **_live(status),
             "recording": ports.recording.recording(camera.id),
+            "recording_state": recording_state(camera, ports.recording),
             "recording_error": ports.recording.recording_error(camera.id),
             "viewers": ports.live.viewers(camera.id),
             "webrtc": _webrtc(camera.id, ports.live),
         }
     )
+
+
+def recording_state(camera: Camera, recording: Recording) -> str:
+    """recording, waiting_event, not_scheduled, off or failed; from what is known while its process says nothing."""
+    if camera.record is RecordMode.OFF:
+        return "off"
+    said = recording.recording_state(camera.id)
+    if said is not None:
+        return said
+    return "recording" if recording.recording(camera.id) else "failed"
 
 
 def _webrtc(camera_id: CameraId, live: Live) -> WebRtcView:

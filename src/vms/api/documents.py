@@ -3,10 +3,23 @@
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from vms.common.camera import Camera, RecordMode, Retention, Transport
+from vms.api.times import TimeNs
+from vms.common.camera import (
+    Camera,
+    EventKind,
+    EventRecording,
+    RecordMode,
+    Retention,
+    RetentionLimits,
+    Schedule,
+    ScheduleEntry,
+    TimeZone,
+    Transport,
+)
 from vms.common.ids import CAMERA_ID_PATTERN
+from vms.common.quantities import DurationSeconds, SizeBytes
 from vms.common.source_url import SourceUrl
 
 Time = Annotated[str, Field(description="RFC 3339, UTC", examples=["2026-11-23T14:05:00.000Z"])]
@@ -37,16 +50,45 @@ class NewCamera(Camera):
     )
 
 
+_MAY_BE_NULL = ("schedule", "retention_class")
+
+
 def _without_null(schema: dict[str, Any]) -> None:
-    for field in schema["properties"].values():
+    for name, field in schema["properties"].items():
         field.pop("default", None)
+        if name in _MAY_BE_NULL:
+            continue
         alternatives = [kind for kind in field.pop("anyOf", ()) if kind != {"type": "null"}]
         field.update(*alternatives)
     schema["examples"] = [{"name": "Back door", "record": "off"}]
 
 
+class EventRecordingChanges(Body):
+    """What to change of `events`; null is the default again."""
+
+    kinds: Annotated[tuple[EventKind, ...], Field(min_length=1, max_length=32)] | None = None
+    pre_roll: DurationSeconds | None = None
+    post_roll: DurationSeconds | None = None
+
+
+class ScheduleChanges(Body):
+    """What to change of `schedule`; entries are given all at once. A null time zone is that of the site."""
+
+    time_zone: TimeZone | None = None
+    entries: Annotated[tuple[ScheduleEntry, ...], Field(min_length=1, max_length=64)] | None = None
+
+
+class LimitsChanges(Body):
+    """What to change of `limits`; null takes a limit away."""
+
+    events: Retention | None = None
+    minimum: Retention | None = None
+    maximum: Retention | None = None
+    size: Annotated[SizeBytes, Field(ge=1 << 20)] | None = None
+
+
 class CameraChanges(BaseModel):
-    """What to change of a camera; what is left out stays as it is. The id never changes."""
+    """What to change of a camera; what is left out stays as it is (RFC 7396). The id never changes."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra=_without_null)
 
@@ -60,18 +102,28 @@ class CameraChanges(BaseModel):
     ] = None
     transport: Transport | None = None
     record: RecordMode | None = None
+    events: EventRecordingChanges | None = None
+    schedule: Annotated[ScheduleChanges | None, Field(description="null: it has none")] = None
     retention: Retention | None = None
+    retention_class: Annotated[
+        str | None, Field(pattern=r"^[a-z0-9-]{1,63}$", description="null: it has none")
+    ] = None
+    limits: LimitsChanges | None = None
 
     @field_validator("*", mode="before")
     @classmethod
-    def _refuse_null(cls, value: object) -> object:
-        if value is None:
+    def _refuse_null(cls, value: object, info: ValidationInfo) -> object:
+        if value is None and info.field_name not in _MAY_BE_NULL:
             raise ValueError("cannot be null; leave it out to keep it as it is")
         return value
 
     def given(self) -> dict[str, object]:
-        """The fields that the request named."""
-        return {name: getattr(self, name) for name in self.model_fields_set}
+        """The fields that the request named; of those with fields of their own, the same."""
+        given: dict[str, object] = {}
+        for name in self.model_fields_set:
+            value = getattr(self, name)
+            given[name] = value.model_dump(exclude_unset=True) if isinstance(value, Body) else value
+        return given
 
 
 class WebRtcView(BaseModel):
@@ -96,7 +148,11 @@ class CameraDocument(BaseModel):
                     "source": "rtsp://192.0.2.10/stream1",
                     "transport": "tcp",
                     "record": "continuous",
+                    "events": {"kinds": ["motion", "alarm"], "pre_roll": "10s", "post_roll": "30s"},
+                    "schedule": None,
                     "retention": "30d",
+                    "retention_class": None,
+                    "limits": {"events": "90d", "minimum": None, "maximum": "180d", "size": None},
                     "managed_by": "api",
                     "state": "live",
                     "reason": None,
@@ -109,6 +165,7 @@ class CameraDocument(BaseModel):
                     "audio": "aac",
                     "last_frame_at": "2026-11-23T14:05:00.040Z",
                     "recording": True,
+                    "recording_state": "recording",
                     "recording_error": None,
                     "viewers": 2,
                     "webrtc": {"playable": True, "reason": None, "detail": ""},
@@ -122,7 +179,11 @@ class CameraDocument(BaseModel):
     source: Annotated[str, Field(description="without credentials; values in its query are hidden")]
     transport: Transport
     record: RecordMode
+    events: EventRecording
+    schedule: Schedule | None
     retention: Annotated[str, Field(examples=["30d"])]
+    retention_class: str | None
+    limits: RetentionLimits
     managed_by: Annotated[
         Literal["file", "api"], Field(description="file: locked, change it in the configuration file")
     ]
@@ -139,6 +200,10 @@ class CameraDocument(BaseModel):
     audio: Annotated[str | None, Field(description="audio codec", examples=["aac", "pcmu", "opus"])]
     last_frame_at: Time | None
     recording: Annotated[bool, Field(description="being written to disk now")]
+    recording_state: Annotated[
+        Literal["recording", "waiting_event", "not_scheduled", "off", "failed"],
+        Field(description="what recording does now; failed: it should record and does not"),
+    ]
     recording_error: Annotated[
         str | None, Field(description="why what the camera delivers is not being kept, for a person")
     ]
@@ -169,6 +234,7 @@ class SegmentDocument(BaseModel):
     video: Annotated[str | None, Field(examples=["h264"])]
     audio: Annotated[str | None, Field(examples=["aac"])]
     closed: Annotated[bool, Field(description="it will not grow")]
+    tier: Annotated[str, Field(description="where its file lies: a tier's name, or empty for its volume")]
     url: Annotated[str, Field(description="the file itself; byte ranges are supported")]
 
 
@@ -204,7 +270,7 @@ class ProcessDocument(BaseModel):
 
     model_config = ConfigDict(from_attributes=True)
 
-    role: Literal["supervisor", "media", "stream", "api", "keeper", "nats"]
+    role: Literal["supervisor", "media", "stream", "api", "keeper", "render", "nats"]
     worker: Annotated[str, Field(examples=["media-0"])]
     pid: Annotated[int, Field(description="0 while it is not running")]
     state: Literal["starting", "running", "stopping", "waiting", "stopped"]
@@ -262,6 +328,51 @@ class EventList(BaseModel):
 
     events: list[EventDocument]
     next_cursor: str | None
+
+
+class NewEvent(Body):
+    """Something that happened at a camera, told by another system."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"kind": "motion", "camera_id": "porch", "text": "a person", "facts": {"zone": "door"}}
+            ]
+        }
+    )
+
+    kind: EventKind
+    camera_id: Annotated[str, Field(pattern=CAMERA_ID_PATTERN)]
+    at: Annotated[TimeNs | None, Field(description="default: now")] = None
+    text: Annotated[str, Field(max_length=1000, description="what happened, for a person")] = ""
+    facts: Annotated[
+        dict[
+            Annotated[str, Field(pattern=r"^[a-z0-9_]{1,64}$")],
+            Annotated[str, Field(max_length=500)],
+        ],
+        Field(max_length=20, description="the same for programs"),
+    ] = {}
+
+
+class AcceptedEvent(BaseModel):
+    """id: of the event in GET /events, a moment later."""
+
+    id: str
+
+
+class SiteDocument(BaseModel):
+    """The place that the system watches."""
+
+    name: str
+    time_zone: Annotated[str, Field(examples=["America/Sao_Paulo"])]
+
+
+class SystemDocument(BaseModel):
+    """The system itself."""
+
+    version: Annotated[str, Field(examples=["0.1.0"])]
+    now: Time
+    site: SiteDocument
 
 
 class Login(Body):

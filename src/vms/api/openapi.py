@@ -32,8 +32,11 @@ _SCHEMES = {
 _TAGS = [
     {"name": "cameras", "description": "Which cameras there are, and how they are doing."},
     {"name": "recordings", "description": "What was recorded: timeline, playback, export, pictures."},
+    {"name": "exports", "description": "Files of footage that are made in the background."},
+    {"name": "evidence", "description": "Locks that keep footage, and whether it is as it was recorded."},
+    {"name": "bookmarks", "description": "Footage that a person wants to find again."},
     {"name": "live", "description": "Live video over WebRTC (WHEP, draft-ietf-wish-whep)."},
-    {"name": "system", "description": "Health, metrics, the processes of the machine."},
+    {"name": "system", "description": "Health, metrics, alarms, volumes, the processes of the machine."},
     {"name": "events", "description": "What happened: cameras that came or failed, processes that ended."},
     {"name": "session", "description": "Logging in from a browser."},
 ]
@@ -48,6 +51,7 @@ def document(app: FastAPI) -> dict[str, Any]:
         description=_DESCRIPTION,
         routes=app.routes,
         tags=_TAGS,
+        separate_input_output_schemas=False,
     )
     schemas = tree["components"]["schemas"]
     for framework in ("HTTPValidationError", "ValidationError"):

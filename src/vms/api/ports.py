@@ -3,11 +3,15 @@
 Times are Unix nanoseconds, UTC. Errors are those of vms.common.errors; each names what it raises.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
+from vms.api.byte_source import ByteSource
+from vms.api.evidence_ports import Bookmarks, Locks, Verifier
+from vms.api.export_ports import ExportJobs, Thumbnails
+from vms.api.volume_ports import Volumes
 from vms.common.camera import Camera
 from vms.common.clock import Clock
 from vms.common.ids import CameraId
@@ -91,6 +95,9 @@ class Recording(Protocol):
     """Whether cameras are being recorded now (vms.storage)."""
 
     def recording(self, camera_id: CameraId) -> bool: ...
+    def recording_state(self, camera_id: CameraId) -> str | None:
+        """recording, waiting_event, not_scheduled, off or failed; None while nothing was heard of it."""
+
     def recording_error(self, camera_id: CameraId) -> str | None:
         """Why footage that the camera delivers is not kept, for a person; None when nothing is wrong."""
 
@@ -116,6 +123,10 @@ class Segment(Protocol):
     @property
     def closed(self) -> bool: ...
     @property
+    def tier(self) -> str:
+        """Where its file lies: the name of a tier; "" on its volume."""
+
+    @property
     def video(self) -> Codec | None: ...
     @property
     def audio(self) -> Codec | None: ...
@@ -130,23 +141,6 @@ class Timeline(Protocol):
     def segments(self) -> Sequence[Segment]: ...
     @property
     def gaps(self) -> Sequence[Gap]: ...
-
-
-class ByteSource(Protocol):
-    """Bytes of a known size that are sent in pieces.
-
-    etag: a strong entity tag without its quotes; the same tag means the same bytes.
-    """
-
-    @property
-    def size_bytes(self) -> int: ...
-    @property
-    def etag(self) -> str: ...
-    def chunks(self, first: int, last: int) -> AsyncIterator[bytes]:
-        """The bytes from `first` to `last`, both included."""
-
-    async def close(self) -> None:
-        """Release files; safe to call twice."""
 
 
 class Export(ByteSource, Protocol):
@@ -178,7 +172,9 @@ class Playback(Protocol):
     ) -> str:
         """HLS playlist text (RFC 8216). The URLs are those of `segment_bytes` and of `init_segment`."""
 
-    async def export(self, camera_id: CameraId, start_ns: int, end_ns: int) -> Export: ...
+    async def export(self, camera_id: CameraId, start_ns: int, end_ns: int, *, exact: bool = False) -> Export:
+        """exact: players begin with the picture at `start_ns`, by an edit list; else with the key frame before."""
+
     async def snapshot(self, camera_id: CameraId, at_ns: int) -> bytes:
         """JPEG of the picture that was shown at that time."""
 
@@ -301,9 +297,48 @@ class Events(Protocol):
     """What happened in the system (vms.gateway.journal)."""
 
     async def events(
-        self, *, limit: int, before: tuple[int, str] | None, kind: str | None, camera_id: str | None
+        self,
+        *,
+        limit: int,
+        before: tuple[int, str] | None,
+        kind: str | None,
+        camera_id: str | None,
+        since_ns: int | None,
+        until_ns: int | None,
     ) -> Sequence[Event]:
-        """The newest first. before: (at_ns, id) of an event, those older than it. Raises Unavailable."""
+        """The newest first, of [since_ns, until_ns). before: (at_ns, id) of an event, those older than it.
+
+        Raises Unavailable.
+        """
+
+
+class CoverageSource(Protocol):
+    """Long views of what is recorded (vms.storage.library). Runs are (start, end), in order, whole or cut."""
+
+    async def coverage(
+        self, camera_id: CameraId, start_ns: int, end_ns: int, join_ns: int
+    ) -> Sequence[tuple[int, int]]:
+        """Runs of recorded time; holes shorter than `join_ns` are closed."""
+
+    async def event_ranges(
+        self, camera_id: CameraId, start_ns: int, end_ns: int
+    ) -> Sequence[tuple[int, int]]:
+        """Times of event footage."""
+
+
+class TellEvent(Protocol):
+    """Raises events for others (vms.app.events)."""
+
+    def tell(self, kind: str, camera_id: CameraId, at_ns: int, text: str, facts: Mapping[str, str]) -> str:
+        """Keep an event until the bus has it; its id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The place that the system watches. time_zone: a name of the IANA database."""
+
+    name: str = ""
+    time_zone: str = "UTC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,6 +348,8 @@ class Ports:
     lease: gives a camera's hub for live pictures; raises NotFound.
     ready: whether every service has started and works; asked by GET /readyz.
     worker: the name of this process. metrics: who else counts in it.
+    retention_classes: names that cameras may refer to; None: not known, any is taken.
+    Those that may be None are not there in a process that does not have what they need.
     """
 
     registry: Registry
@@ -327,3 +364,13 @@ class Ports:
     ready: Callable[[], bool] = lambda: True
     worker: str = "api-0"
     metrics: Sequence[MetricSource] = ()
+    verifier: Verifier | None = None
+    thumbnails: Thumbnails | None = None
+    exports: ExportJobs | None = None
+    coverage: CoverageSource | None = None
+    tell_event: TellEvent | None = None
+    locks: Locks | None = None
+    bookmarks: Bookmarks | None = None
+    volumes: Volumes | None = None
+    site: Site = Site()
+    retention_classes: Collection[str] | None = None

@@ -57,6 +57,14 @@ class InvalidParameter(InvalidInput):
         self.message = message
 
 
+class InvalidValue(InvalidParameter):
+    """A value of the body that is well formed and still wrong. path: such as ``body.kind``."""
+
+    def __init__(self, path: str, message: str, status: int = 422) -> None:
+        super().__init__(path, message)
+        self.status = status
+
+
 def problem_response(
     status: int,
     detail: str,
@@ -90,7 +98,8 @@ async def vms_error(request: Request, error: Exception) -> Response:
     reason = str(reason) if isinstance(reason, str) else None
     status = 500
     if isinstance(error, InvalidParameter):
-        status, errors = 400, [FieldProblem(path=error.path, message=error.message)]
+        status = error.status if isinstance(error, InvalidValue) else 400
+        errors = [FieldProblem(path=error.path, message=error.message)]
     elif isinstance(error, InvalidInput):
         status = 400
     elif isinstance(error, NotFound):

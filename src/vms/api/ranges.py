@@ -14,7 +14,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from vms.api.ports import ByteSource
+from vms.api.byte_source import ByteSource
 from vms.api.problems import problem_response
 from vms.common.errors import VmsError
 from vms.telemetry.logs import get_logger

@@ -7,6 +7,7 @@ from collections.abc import Generator, Sequence
 
 import uvicorn
 
+from vms.api.alarms import AlarmBoard
 from vms.api.application import ApiSettings, create_app
 from vms.api.auth import Authenticator
 from vms.api.http_protocol import BoundedHttpProtocol
@@ -36,6 +37,7 @@ class ApiService:
         self._config = config
         self._ports = ports
         self._app = create_app(ports, settings)
+        self._alarms: AlarmBoard = self._app.state.alarm_board
         self._listener = listener
         self._server: _Server | None = None
         self._serving: asyncio.Task[None] | None = None
@@ -84,10 +86,12 @@ class ApiService:
             ready.cancel()
             listener.close()
             await self._serving
+        await self._alarms.start()
         log.info("listening", at=self.url)
 
     async def stop(self) -> None:
         """Answer what was begun, for at most `STOP_TIMEOUT_S`, and close every connection."""
+        await self._alarms.stop()
         server, serving = self._server, self._serving
         self._server = self._serving = None
         if server is None or serving is None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import Query
+from pydantic import BeforeValidator, WithJsonSchema
 
 from vms.api.problems import InvalidParameter
 from vms.common.clock import NS
@@ -34,23 +35,12 @@ class TimeRange:
 
 def parse_time(text: str, name: str) -> int:
     """Unix nanoseconds for the query parameter `name`. Raises InvalidParameter."""
-    path = f"query.{name}"
-    match = _RFC3339.fullmatch(text)
-    if match is None:
+    try:
+        return _moment_ns(text)
+    except ValueError as error:
         # A + in a query is a space unless it is written %2B: the usual slip with offsets.
         hint = "; write + as %2B in a URL" if " " in text else ""
-        raise InvalidParameter(path, f"is no RFC 3339 time; write it as {_EXAMPLE}{hint}")
-    date, time_of_day, fraction, zone = match.groups()
-    if zone is None:
-        raise InvalidParameter(path, f"has no time zone; write it as {_EXAMPLE}")
-    try:
-        moment = datetime.fromisoformat(f"{date}T{time_of_day}{zone.upper().replace('Z', '+00:00')}")
-        seconds = int(moment.astimezone(UTC).timestamp())
-    except (ValueError, OverflowError):
-        raise InvalidParameter(path, f"is no date and time that exists; write it as {_EXAMPLE}") from None
-    if not 0 <= seconds < _AFTER_ALL_S:
-        raise InvalidParameter(path, "must be a time of the years 1970 to 2199")
-    return seconds * NS + int((fraction or "0").ljust(9, "0"))
+        raise InvalidParameter(f"query.{name}", f"{error}{hint}") from None
 
 
 def parse_range(start: str, end: str, longest_ns: int) -> TimeRange:
@@ -63,6 +53,32 @@ def parse_range_or_last_day(start: str | None, end: str | None, now_ns: int, lon
     end_ns = now_ns if end is None else parse_time(end, "end")
     start_ns = max(0, end_ns - _DAY_NS) if start is None else parse_time(start, "start")
     return _range(start_ns, end_ns, longest_ns)
+
+
+def _moment_ns(text: object) -> int:
+    """Unix nanoseconds for RFC 3339 text; ValueError, which repeats nothing of it, for what is none."""
+    match = _RFC3339.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        raise ValueError(f"is no RFC 3339 time; write it as {_EXAMPLE}")
+    date, time_of_day, fraction, zone = match.groups()
+    if zone is None:
+        raise ValueError(f"has no time zone; write it as {_EXAMPLE}")
+    try:
+        moment = datetime.fromisoformat(f"{date}T{time_of_day}{zone.upper().replace('Z', '+00:00')}")
+        seconds = int(moment.astimezone(UTC).timestamp())
+    except (ValueError, OverflowError):
+        raise ValueError(f"is no date and time that exists; write it as {_EXAMPLE}") from None
+    if not 0 <= seconds < _AFTER_ALL_S:
+        raise ValueError("must be a time of the years 1970 to 2199")
+    return seconds * NS + int((fraction or "0").ljust(9, "0"))
+
+
+TimeNs = Annotated[
+    int,
+    BeforeValidator(_moment_ns),
+    WithJsonSchema({"type": "string", "description": "RFC 3339, with a zone", "examples": [_EXAMPLE]}),
+]
+"""A time in a body, as Unix nanoseconds."""
 
 
 def _range(start_ns: int, end_ns: int, longest_ns: int) -> TimeRange:

@@ -3,24 +3,32 @@
 import socket
 from collections.abc import Callable, Mapping, Sequence
 
-from vms.api.ports import HubLease, Machine, Ports, Registry
+from vms.api.ports import HubLease, Machine, Ports, Registry, Site
 from vms.api.service import ApiService
 from vms.app.directory import Directory
+from vms.app.events import EventTeller
 from vms.app.remote import RemoteLive, RemoteStreams
+from vms.app.render_client import RenderExports, RenderThumbnails
 from vms.app.revocations import SharedRevocations
 from vms.app.role import Around, Method
+from vms.app.volumes import KeptVolumes
 from vms.common.ids import CameraId
+from vms.evidence.trust import Trust
 from vms.gateway.client import RegistryClient
+from vms.gateway.evidence_client import BookmarkClient, LockClient
 from vms.gateway.journal import JournalReader
 from vms.proto import worker_pb2
+from vms.storage.keeping import Keeping
 from vms.storage.library import RecordingLibrary
-from vms.storage.playback import Playback
+from vms.storage.playback import Playback, RecordingVerifier
+from vms.storage.render.values import Rendering
 from vms.telemetry.metrics import MetricSource
 
 
 class ApiRole:
     """registry and directory: followed and stopped by whoever made them. lease: hubs for live pictures.
 
+    keepers: of the configured volumes, in their order. rendering: of this machine.
     session_secret: 32 bytes of the installation. listener: shared by all api processes; None makes one.
     """
 
@@ -32,18 +40,22 @@ class ApiRole:
         directory: Directory,
         lease: Callable[[CameraId], HubLease],
         machine: Machine,
+        keepers: Sequence[Keeping],
+        rendering: Rendering,
         session_secret: bytes,
         listener: socket.socket | None = None,
         before: Sequence[MetricSource] = (),
     ) -> None:
         self.on_change: Callable[[], None] = lambda: None
         config, worker, clock = around.config, around.worker, around.clock
-        self.library = RecordingLibrary([volume.path for volume in config.volumes()], clock)
+        self.library = RecordingLibrary(config.volumes(), clock)
         self.playback = Playback(self.library)
+        self.verifier = RecordingVerifier(self.library, lambda: Trust.of_data_dir(config.data_dir))
         self._registry = registry
         self._ready = False
         streams = RemoteStreams(registry, directory)
         entries: Registry = registry
+        self._events = EventTeller(around.places.outbox(worker), worker, around.bus, clock)
         ports = Ports(
             registry=entries,
             live_status=streams,
@@ -56,7 +68,17 @@ class ApiRole:
             clock=clock,
             ready=lambda: self._ready and registry.loaded,
             worker=worker,
-            metrics=(self.playback, *before),
+            metrics=(self.playback, self._events, *before),
+            verifier=self.verifier,
+            coverage=self.library,
+            thumbnails=RenderThumbnails(rendering),
+            exports=RenderExports(rendering, config.data_dir, lambda: _names(registry)),
+            tell_event=self._events,
+            locks=LockClient(around.bus),
+            bookmarks=BookmarkClient(around.bus),
+            volumes=KeptVolumes(config.volumes(), keepers, clock),
+            site=Site(config.site.name, config.site.time_zone),
+            retention_classes=frozenset(config.storage.classes),
         )
         self.service = ApiService(config.http, ports, session_secret, listener)
         self._revocations = SharedRevocations(around.bus, self.service.authenticator)
@@ -72,6 +94,7 @@ class ApiRole:
     async def start(self) -> None:
         """Raises AddressUnavailable."""
         await self._revocations.start()
+        await self._events.start()
         await self.service.start()
         self._ready = True
 
@@ -79,7 +102,9 @@ class ApiRole:
         """Answer what was begun, then close."""
         self._ready = False
         await self.service.stop()
+        await self._events.stop()
         await self._revocations.stop()
+        await self.verifier.stop()
         await self.playback.stop()
         await self.library.stop()
 
@@ -87,3 +112,7 @@ class ApiRole:
         if not self._registry.loaded:
             status.ready = False
             status.detail = "has not heard yet which cameras there are"
+
+
+async def _names(registry: RegistryClient) -> Mapping[CameraId, str]:
+    return {each.camera.id: each.camera.name for each in await registry.list()}

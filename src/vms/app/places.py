@@ -13,6 +13,9 @@ from uuid import uuid4
 
 from vms.bus.server import ADDRESS_FILE
 
+RENDER = "render-0"
+"""The one worker that decodes recordings."""
+
 
 @dataclass(frozen=True, slots=True)
 class Places:

@@ -14,11 +14,20 @@ from vms.config import Config
 from vms.supervisor.counts import count, usable_cores
 from vms.supervisor.plan import WorkerPlan
 
-ENDS_FIRST: Mapping[str, int] = {"api": 0, "stream": 1, "media": 2, "keeper": 3, "nats": 4}
+ENDS_FIRST: Mapping[str, int] = {"api": 0, "stream": 1, "render": 2, "media": 3, "keeper": 4, "nats": 5}
 """Viewers first, then cameras; the bus last, because the others still say what they do."""
+STARTED_FIRST = ("keeper", "media", "stream", "api", "render")
+"""All roles but the bus, in the order in which their workers are started."""
 STORE_EVERY = 5
 """Of so many questions whether the message server works, one goes to its store too."""
-STOP_S: Mapping[str, float] = {"api": 10.0, "stream": 5.0, "media": 20.0, "keeper": 10.0, "nats": 5.0}
+STOP_S: Mapping[str, float] = {
+    "api": 10.0,
+    "stream": 5.0,
+    "render": 5.0,
+    "media": 20.0,
+    "keeper": 10.0,
+    "nats": 5.0,
+}
 
 
 def worker_names(config: Config) -> Mapping[str, list[str]]:
@@ -29,6 +38,7 @@ def worker_names(config: Config) -> Mapping[str, list[str]]:
         "stream": count("stream", config.roles.stream, cores),
         "api": count("api", config.roles.api, cores),
         "keeper": len(config.volumes()),
+        "render": 1,
     }
     return {role: [f"{role}-{index}" for index in range(number)] for role, number in counts.items()}
 
@@ -48,7 +58,7 @@ def worker_plans(
             stop_s=STOP_S[role],
             control=places.control(name),
         )
-        for role in ("keeper", "media", "stream", "api")
+        for role in STARTED_FIRST
         for name in worker_names(config)[role]
     ]
 

@@ -58,6 +58,10 @@ class RemoteStreams:
         told = self.told(camera_id)
         return told is not None and told.recording
 
+    def recording_state(self, camera_id: CameraId) -> str | None:
+        told = self.told(camera_id)
+        return told.recording_state or None if told is not None else None
+
     def recording_error(self, camera_id: CameraId) -> str | None:
         told = self.told(camera_id)
         return told.recording_error if told is not None and told.HasField("recording_error") else None

@@ -13,12 +13,15 @@ from contextlib import AsyncExitStack, suppress
 from vms.app.api import ApiRole
 from vms.app.convert import metrics_message
 from vms.app.directory import Directory
+from vms.app.evidence_keys import make_evidence_keys
 from vms.app.keeper import KeeperRole
 from vms.app.listeners import bind_rtsp
+from vms.app.lock_keepers import kept_volumes
 from vms.app.media import MediaRole
-from vms.app.places import Places
+from vms.app.places import RENDER, Places
 from vms.app.processes import allow_many_files, stop_signal
 from vms.app.remote import Process
+from vms.app.render import RenderRole
 from vms.app.role import Around, Method
 from vms.app.running import RunningRole
 from vms.app.stream import StreamRole
@@ -86,10 +89,15 @@ class System:
         stack.push_async_callback(gateway.stop)
         if gateway.first_error is not None:
             raise gateway.first_error
+        await make_evidence_keys(config.data_dir, places.node())
         journal = JournalKeeper(bus, places.journal)
         await journal.start()
         stack.push_async_callback(journal.stop)
-        keepers = [KeeperRole(volume, places, clock, beside_media=True) for volume in config.volumes()]
+        keepers = [
+            KeeperRole(volume, places, clock, bus=bus, worker=f"keeper-{n}", beside_media=True)
+            for n, volume in enumerate(config.volumes())
+        ]
+        await gateway.set_volumes(kept_volumes(config, [role.keeper for role in keepers]))
 
         def around(worker: str) -> Around:
             return Around(config, places, worker, bus, clock)
@@ -101,16 +109,20 @@ class System:
         registry.on_change = lambda camera_id: _end_if_removed(registry, stream, camera_id)
         directory = Directory(bus, clock)
         machine = _OneProcess(journal)
+        render = RenderRole(around(RENDER))
         api = ApiRole(
             around(API),
             registry=registry,
             directory=directory,
             lease=own_hubs(media.ingest.hub),
             machine=machine,
+            keepers=[role.keeper for role in keepers],
+            rendering=render.service,
             session_secret=(await installation_secrets(config.data_dir)).derive("api session"),
         )
         running = [RunningRole("keeper", around(f"keeper-{n}"), role) for n, role in enumerate(keepers)]
         running.append(RunningRole("media", around(MEDIA), media))
+        running.append(RunningRole("render", around(RENDER), render))
         running.append(RunningRole("stream", around(STREAM), stream))
         services: list[Service] = [directory, registry, *running]
         for service in services:

@@ -12,7 +12,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -23,9 +23,11 @@ from rich.markup import escape
 from vms.api.listener import url_of
 from vms.app.convert import metrics_message
 from vms.app.events import EventTeller
+from vms.app.evidence_keys import make_evidence_keys
 from vms.app.listeners import bind_http, bind_rtsp
+from vms.app.lock_keepers import keeper_clients, kept_volumes
 from vms.app.places import Places
-from vms.app.plans import nats_plan, worker_names, worker_plans
+from vms.app.plans import STARTED_FIRST, nats_plan, worker_names, worker_plans
 from vms.app.processes import allow_many_files
 from vms.app.settings import holds, write_settings
 from vms.app.worker import JSON_LOGS_VARIABLE, LOG_LEVEL_VARIABLE, bus_address
@@ -38,6 +40,7 @@ from vms.config import Config, load_config
 from vms.gateway.journal_keeper import JournalKeeper
 from vms.gateway.service import GatewayService
 from vms.proto import worker_pb2
+from vms.storage.keeper_control import KeeperClient
 from vms.supervisor.child import RUN_DIR_VARIABLE, Lifeline
 from vms.supervisor.fork_server import ForkServer
 from vms.supervisor.launcher_link import LauncherLink
@@ -96,6 +99,7 @@ class SystemOfProcesses:
         self._events = EventTeller(self._places.outbox("supervisor"), "supervisor", self._bus, self._clock)
         self._journal = JournalKeeper(self._bus, self._places.journal)
         self._gateway: GatewayService
+        self._keepers: Sequence[KeeperClient] = ()
         self._supervisor: Supervisor | None = None
         self._reloading = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -139,8 +143,11 @@ class SystemOfProcesses:
             cameras=self._config.cameras,
         )
         await self._gateway.start()
+        stack.callback(self._leave_keepers)
         stack.push_async_callback(self._gateway.stop)
+        await self._tell_of_locks(self._config)
         self._refuse_a_hopeless_start()
+        await make_evidence_keys(self._config.data_dir, self._places.node())
         await self._bus.start()
         stack.push_async_callback(self._bus.stop)
         await self._events.start()
@@ -195,9 +202,21 @@ class SystemOfProcesses:
             assert self._supervisor is not None
             self._config = config
             self._gateway.set_workers(worker_names(config)["media"])
+            await self._tell_of_locks(config)
             await self._gateway.reload(config.cameras)
             changed = await self._supervisor.replace(self._plans(config))
             log.info("configuration read again", restarted=changed)
+
+    async def _tell_of_locks(self, config: Config) -> None:
+        """Have the keepers of the configured volumes told which footage must not be deleted."""
+        before, self._keepers = self._keepers, keeper_clients(config, self._places)
+        await self._gateway.set_volumes(kept_volumes(config, self._keepers))
+        for keeper in before:
+            keeper.close()
+
+    def _leave_keepers(self) -> None:
+        for keeper in self._keepers:
+            keeper.close()
 
     def _plans(self, config: Config) -> list[WorkerPlan]:
         """Raises Unavailable when a port is taken."""
@@ -205,9 +224,7 @@ class SystemOfProcesses:
         http = link.listener("http", host, port, lambda *_: bind_http(config))
         self.url = url_of(host, http.getsockname()[1])
         os.set_inheritable(http.fileno(), False)
-        fds = {
-            role: {"config": self._settings(config, role)} for role in ("keeper", "media", "stream", "api")
-        }
+        fds = {role: {"config": self._settings(config, role)} for role in STARTED_FIRST}
         fds["api"]["http"] = _kept(link, "http")
         rtsp = bind_rtsp(
             config, lambda listen: link.listener("rtsp", config.rtsp_host, config.rtsp.port, listen)

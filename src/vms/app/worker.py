@@ -2,7 +2,7 @@
 
 It runs one role until it is told to end, or its launcher has gone.
 
-Belongs here: one process around one role. Does not: the roles (media, stream, api, keeper).
+Belongs here: one process around one role. Does not: the roles (media, stream, api, keeper, render).
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import uvloop
 
-from vms.app.places import Places, index_of
+from vms.app.places import RENDER, Places, index_of
 from vms.app.plans import STOP_S
 from vms.app.processes import allow_many_files
 from vms.app.role import Around, Role
@@ -91,7 +91,8 @@ async def _media(around: Around, seat: Seat, stack: AsyncExitStack) -> Role:
 async def _keeper(around: Around, seat: Seat, stack: AsyncExitStack) -> Role:
     from vms.app.keeper import KeeperRole
 
-    return KeeperRole(around.config.volumes()[index_of(seat.worker)], around.places, around.clock)
+    volume = around.config.volumes()[index_of(seat.worker)]
+    return KeeperRole(volume, around.places, around.clock, bus=around.bus, worker=around.worker)
 
 
 async def _stream(around: Around, seat: Seat, stack: AsyncExitStack) -> Role:
@@ -104,14 +105,29 @@ async def _stream(around: Around, seat: Seat, stack: AsyncExitStack) -> Role:
     return role
 
 
+async def _render(around: Around, seat: Seat, stack: AsyncExitStack) -> Role:
+    from vms.app.render import RenderRole
+    from vms.storage.render.priority import be_nice
+
+    be_nice()  # before there are other threads, which take it over
+    return RenderRole(around)
+
+
 async def _api(around: Around, seat: Seat, stack: AsyncExitStack) -> Role:
     from vms.app.api import ApiRole
+    from vms.app.lock_keepers import keeper_clients
     from vms.app.remote import LocalMachine
     from vms.common.secrets import installation_secrets
+    from vms.storage.render.control import RenderControl
 
     subscriber = await _subscriber(around, stack)
     machine = LocalMachine(around.places)
     stack.push_async_callback(machine.close)
+    rendering = RenderControl(around.places.control(RENDER))
+    stack.callback(rendering.close)
+    keepers = keeper_clients(around.config, around.places)
+    for keeper in keepers:
+        stack.callback(keeper.close)
     secrets = await installation_secrets(around.config.data_dir)
     return ApiRole(
         around,
@@ -120,6 +136,8 @@ async def _api(around: Around, seat: Seat, stack: AsyncExitStack) -> Role:
         lease=subscriber.hubs.lease,
         machine=machine,
         session_secret=secrets.derive("api session"),
+        keepers=keepers,
+        rendering=rendering,
         listener=seat.listener("http"),
         before=[subscriber.hubs.source],
     )
@@ -139,6 +157,7 @@ _BUILDERS: Mapping[str, Callable[[Around, Seat, AsyncExitStack], Awaitable[Role]
     "keeper": _keeper,
     "stream": _stream,
     "api": _api,
+    "render": _render,
 }
 """Each imports what its role needs alone: memory that a media process does not use is not spent on it."""
 

@@ -145,10 +145,19 @@ class JournalReader:
         before: Cursor | None = None,
         kind: str | None = None,
         camera_id: str | None = None,
+        since_ns: int | None = None,
+        until_ns: int | None = None,
     ) -> list[JournalEvent]:
         """As `read_events`, in a thread."""
         return await asyncio.to_thread(
-            read_events, self._path, limit=limit, before=before, kind=kind, camera_id=camera_id
+            read_events,
+            self._path,
+            limit=limit,
+            before=before,
+            kind=kind,
+            camera_id=camera_id,
+            since_ns=since_ns,
+            until_ns=until_ns,
         )
 
 
@@ -159,8 +168,10 @@ def read_events(
     before: Cursor | None = None,
     kind: str | None = None,
     camera_id: str | None = None,
+    since_ns: int | None = None,
+    until_ns: int | None = None,
 ) -> list[JournalEvent]:
-    """Up to `limit` events, the newest first: those older than the one at `before`, of a kind, of a camera.
+    """Up to `limit` events, the newest first: those older than the one at `before`, of a kind, of a camera, of a time.
 
     Nothing where there is no journal yet. Blocking. Raises JournalUnreadable.
     """
@@ -168,7 +179,12 @@ def read_events(
         return []
     terms: list[str] = []
     values: list[str | int] = []
-    for term, given in (("kind = ?", kind), ("camera_id = ?", camera_id)):
+    for term, given in (
+        ("kind = ?", kind),
+        ("camera_id = ?", camera_id),
+        ("at_ns >= ?", since_ns),
+        ("at_ns < ?", until_ns),
+    ):
         if given is not None:
             terms.append(term)
             values.append(given)

@@ -13,7 +13,9 @@ from collections.abc import Mapping, Sequence
 from vms.bus.contract import Bus
 from vms.bus.errors import BusUnavailable
 from vms.common.errors import InvalidInput, VmsError
-from vms.gateway.specs import parse_complete
+from vms.common.ids import CameraId
+from vms.gateway.specs import camera_spec, deleted_spec, parse_complete
+from vms.gateway.store import CameraStore
 from vms.proto.camera_pb2 import Applied, CameraSpec, RegistryComplete
 from vms.proto.subjects import CAMERAS, COMPLETE, media_apply
 from vms.telemetry.logs import get_logger
@@ -111,6 +113,18 @@ class Publisher:
     def _failed(self, error: VmsError) -> None:
         self.put_failures += 1
         log.warning("the bucket of cameras is not up to date; trying again", reason=error)
+
+
+def spec_of(store: CameraStore, camera_id: CameraId, site: str) -> CameraSpec:
+    """What is to be told of a camera, also of one that exists no longer."""
+    stored = store.cameras.get(camera_id)
+    return camera_spec(stored, site) if stored is not None else deleted_spec(camera_id, site, store.revision)
+
+
+def complete_of(store: CameraStore) -> RegistryComplete:
+    """The list of all cameras."""
+    cameras = {str(camera_id): stored.revision for camera_id, stored in store.cameras.items()}
+    return RegistryComplete(revision=store.revision, cameras=cameras)
 
 
 def _bytes(message: CameraSpec | RegistryComplete) -> bytes:

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from sqlalchemy import func, select
 
 from vms.common.camera import Camera
@@ -31,6 +31,7 @@ log = get_logger(__name__)
 
 _KEY_CHECK = "vms installation"
 _HIDDEN = "…"
+_PARTS = ("events", "schedule", "limits")
 
 ChangeCallback = Callable[[Camera | None, Camera | None], Awaitable[None]]
 """Told (old, new) after each change: old is None for a new camera, new is None for a deleted one."""
@@ -64,6 +65,12 @@ class CameraRegistry:
         """What the database holds; who changes it by another way than this class has the caller's lock."""
         assert self._store is not None, "start the registry first"
         return self._store
+
+    @property
+    def database(self) -> Database:
+        """For what else the database of this site holds."""
+        assert self._database is not None, "start the registry first"
+        return self._database
 
     @property
     def secrets(self) -> Secrets:
@@ -116,7 +123,7 @@ class CameraRegistry:
             return entry
 
     async def update(self, camera_id: CameraId, changes: Mapping[str, object]) -> RegisteredCamera:
-        """Change some fields of a camera (any but `id`).
+        """Change some fields of a camera (any but `id`); those in _PARTS may be given in parts, None for the default.
 
         A `source` equal to the present one without its credentials keeps them: clients are shown no
         credentials, so they cannot send them back. A source that differs in anything else is taken as it
@@ -128,6 +135,9 @@ class CameraRegistry:
             _refuse_locked(present)
             fields = {name: getattr(present.camera, name) for name in Camera.model_fields}
             merged = {**fields, **changes}
+            for name in _PARTS:
+                if isinstance(part := changes.get(name), Mapping):
+                    merged[name] = _merged(fields[name], part)
             if isinstance(source := merged["source"], SourceUrl):
                 merged["source"] = _keep_credentials(present.camera.source, source)
             entry = RegisteredCamera(_camera(merged, camera_id), ManagedBy.API)
@@ -205,6 +215,12 @@ def _refuse_locked(entry: RegisteredCamera) -> None:
         raise Conflict(
             f"camera {entry.camera.id} is managed by the configuration file; change it there and restart"
         )
+
+
+def _merged(present: object, changes: Mapping[str, object]) -> dict[str, object]:
+    """A part of a camera with changes in it (RFC 7396)."""
+    fields = present.model_dump() if isinstance(present, BaseModel) else {}
+    return {name: value for name, value in {**fields, **changes}.items() if value is not None}
 
 
 def _keep_credentials(present: SourceUrl, given: SourceUrl) -> SourceUrl:

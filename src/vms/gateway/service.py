@@ -23,17 +23,16 @@ from vms.common.errors import NotFound, Unavailable, VmsError
 from vms.common.ids import CameraId
 from vms.gateway.commands import COMMANDS, Command
 from vms.gateway.counters import GatewayCounters
+from vms.gateway.database import Database
 from vms.gateway.due import Every, Retry
 from vms.gateway.errors import DatabaseUnusable
+from vms.gateway.evidence import EvidenceDesk
+from vms.gateway.lock_distribution import KeptVolume
 from vms.gateway.placement import Assignment, move, place
-from vms.gateway.publisher import Publisher
+from vms.gateway.publisher import Publisher, complete_of, spec_of
 from vms.gateway.registry import CameraRegistry
-from vms.gateway.specs import (
-    camera_spec,
-    deleted_spec,
-)
 from vms.gateway.workers import MediaWorkers
-from vms.proto.camera_pb2 import CameraSpec, RegistryComplete
+from vms.proto.camera_pb2 import CameraSpec
 from vms.proto.subjects import SITE, worker_status
 from vms.proto.subjects import registry as registry_subject
 from vms.proto.worker_pb2 import WorkerStatus
@@ -78,6 +77,7 @@ class GatewayService:
         self._workers = MediaWorkers(clock, node, workers)
         self._publisher = Publisher(bus, site)
         self._counters = GatewayCounters()
+        self._evidence = EvidenceDesk(bus, clock, site, self._database, self._counters)
         self._registry: CameraRegistry | None = None  # while it is open
         self._error: str | None = None
         self._lock = asyncio.Lock()  # first come, first served
@@ -107,6 +107,7 @@ class GatewayService:
         self._subscriptions.append(self._bus.subscribe(worker_status("*", self._site), self._heard))
         async with self._lock:
             self.first_error = await self._try_open()
+        await self._evidence.start()
         self._bus.on_connect(self._connected)
         self._looking_after = asyncio.create_task(self._look_after(), name="gateway")
 
@@ -114,6 +115,7 @@ class GatewayService:
         for subscription in self._subscriptions:
             subscription.close()
         self._subscriptions = []
+        await self._evidence.stop()
         running = [task for task in (self._looking_after, *self._tasks) if task is not None]
         for task in running:
             task.cancel()
@@ -157,10 +159,16 @@ class GatewayService:
         self._workers.configure(names)
         self._wake.set()
 
+    async def set_volumes(self, volumes: Iterable[KeptVolume]) -> None:
+        """These are the volumes whose keepers are told of evidence locks from now on."""
+        await self._evidence.set_volumes(volumes)
+
     def metrics(self) -> Iterable[MetricFamily]:
-        """The registry, its commands, the media processes."""
+        """The registry, its commands, the media processes, who obeys evidence locks."""
         registry = self._registry
-        return self._counters.metrics(registry.store if registry else None, self._publisher, self._workers)
+        store = registry.store if registry else None
+        yield from self._counters.metrics(store, self._publisher, self._workers)
+        yield from self._evidence.metrics()
 
     # Commands
 
@@ -170,7 +178,7 @@ class GatewayService:
                 async with self._turn() as registry:
                     camera_id = await command(registry, data)
                     tellings = await self._publish(registry)
-                    spec = self._spec(registry, camera_id)
+                    spec = spec_of(registry.store, camera_id, self._site)
                 await self._tell(tellings)
             except VmsError:
                 self._counters.command(verb, "refused")
@@ -181,12 +189,18 @@ class GatewayService:
         return serve
 
     @contextlib.asynccontextmanager
-    async def _turn(self) -> AsyncIterator[CameraRegistry]:
+    async def _database(self) -> AsyncIterator[Database]:
+        """As `_turn`, for what is no camera."""
+        async with self._turn("the database cannot be used now") as registry:
+            yield registry.database
+
+    @contextlib.asynccontextmanager
+    async def _turn(self, refusal: str = "cameras cannot be changed now") -> AsyncIterator[CameraRegistry]:
         """The registry for one change, in the order of asking. Raises Unavailable while it is not open."""
         async with self._lock:
             if self._registry is None:
                 why = self._error or "the system is stopping"
-                raise Unavailable(f"cameras cannot be changed now; recording goes on. {why}")
+                raise Unavailable(f"{refusal}; recording goes on. {why}")
             try:
                 yield self._registry
             except DatabaseUnusable as error:
@@ -207,14 +221,14 @@ class GatewayService:
         changed, self._changed = self._changed, []
         tellings: list[_Telling] = []
         for camera_id in dict.fromkeys(changed):
-            spec = self._spec(registry, camera_id)
+            spec = spec_of(registry.store, camera_id, self._site)
             worker, revision = self._told.pop(camera_id, ("", -1))
             if not spec.deleted:
                 self._told[camera_id] = (spec.worker, spec.revision)
             if spec.revision != revision:
                 tellings.append((worker, spec))
         if tellings:
-            await self._publisher.put([spec for _, spec in tellings], self._complete(registry))
+            await self._publisher.put([spec for _, spec in tellings], complete_of(registry.store))
         return tellings
 
     async def _place(self, registry: CameraRegistry) -> None:
@@ -253,17 +267,6 @@ class GatewayService:
 
     async def _push(self, worker: str, spec: CameraSpec) -> None:
         self._workers.saw_revision(await self._publisher.push(worker, spec))
-
-    def _spec(self, registry: CameraRegistry, camera_id: CameraId) -> CameraSpec:
-        stored = registry.store.cameras.get(camera_id)
-        if stored is None:
-            return deleted_spec(camera_id, self._site, registry.store.revision)
-        return camera_spec(stored, self._site)
-
-    def _complete(self, registry: CameraRegistry) -> RegistryComplete:
-        store = registry.store
-        cameras = {str(camera_id): stored.revision for camera_id, stored in store.cameras.items()}
-        return RegistryComplete(revision=store.revision, cameras=cameras)
 
     def _present(self, registry: CameraRegistry) -> Mapping[CameraId, Assignment]:
         cameras = registry.store.cameras.items()
@@ -335,8 +338,11 @@ class GatewayService:
         if self._workers.highest_revision > registry.store.revision:
             log.warning("an older database was restored; all cameras are told anew")
             await registry.store.overtake(self._workers.highest_revision)
-        specs = {str(camera_id): self._spec(registry, camera_id) for camera_id in registry.store.cameras}
-        if await self._publisher.sync(specs, self._complete(registry)):
+        specs = {
+            str(camera_id): spec_of(registry.store, camera_id, self._site)
+            for camera_id in registry.store.cameras
+        }
+        if await self._publisher.sync(specs, complete_of(registry.store)):
             self._sync_backoff.worked()
         else:
             self._sync_backoff.failed()
@@ -358,6 +364,7 @@ class GatewayService:
                 self._told[camera_id] = (stored.assignment.worker, stored.revision)
         self._publisher.stale = True
         log.info("the registry is open", cameras=len(registry.store.cameras))
+        self._evidence.opened()
         self._wake.set()
         return None
 
@@ -376,9 +383,12 @@ class GatewayService:
 
     def _heard(self, subject: str, data: bytes) -> None:
         try:
-            self._workers.heard(WorkerStatus.FromString(data))
+            status = WorkerStatus.FromString(data)
         except DecodeError:
             self._counters.failures += 1
+            return
+        self._workers.heard(status)
+        self._evidence.heard(status)
 
     def _background(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)

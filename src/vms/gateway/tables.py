@@ -1,6 +1,6 @@
 """The tables of the database. A change here needs a migration beside it (migrations/versions)."""
 
-from sqlalchemy import BigInteger, Float, ForeignKeyConstraint, LargeBinary, MetaData
+from sqlalchemy import BigInteger, Float, ForeignKeyConstraint, Index, LargeBinary, MetaData
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -29,7 +29,7 @@ class InstallationRow(Base):
 class CameraRow(Base):
     """One camera as configured. `source` is sealed; times are Unix nanoseconds.
 
-    revision: that of the registry when the camera or its assignment last changed.
+    record, policy: see vms.gateway.camera_policy. revision: that of the registry when the camera or its assignment last changed.
     """
 
     __tablename__ = "camera"
@@ -40,6 +40,7 @@ class CameraRow(Base):
     source: Mapped[bytes] = mapped_column(LargeBinary)
     transport: Mapped[str]
     record: Mapped[str]
+    policy: Mapped[str] = mapped_column(server_default="")
     retention_s: Mapped[float] = mapped_column(Float)
     managed_by: Mapped[str]
     created_ns: Mapped[int] = mapped_column(BigInteger)
@@ -87,3 +88,57 @@ class RegistryRow(Base):
 
     site: Mapped[str] = mapped_column(primary_key=True)
     revision: Mapped[int] = mapped_column(BigInteger)
+
+
+class LockRow(Base):
+    """One evidence lock; a released one stays as a record. Times are Unix nanoseconds.
+
+    revision: that of the site's locks when it was made or released.
+    """
+
+    __tablename__ = "evidence_lock"
+    __table_args__ = (Index("ix_evidence_lock_created", "site", "created_ns", "id"),)
+
+    site: Mapped[str] = mapped_column(primary_key=True)
+    id: Mapped[str] = mapped_column(primary_key=True)
+    camera: Mapped[str]
+    start_ns: Mapped[int] = mapped_column(BigInteger)
+    end_ns: Mapped[int] = mapped_column(BigInteger)
+    reason: Mapped[str]
+    created_by: Mapped[str]
+    created_ns: Mapped[int] = mapped_column(BigInteger)
+    released_ns: Mapped[int | None] = mapped_column(BigInteger)
+    released_by: Mapped[str]
+    release_reason: Mapped[str]
+    revision: Mapped[int] = mapped_column(BigInteger)
+
+
+class LocksRow(Base):
+    """One row a site: the revision of its evidence locks, which every committed change raises."""
+
+    __tablename__ = "evidence_locks"
+
+    site: Mapped[str] = mapped_column(primary_key=True)
+    revision: Mapped[int] = mapped_column(BigInteger)
+
+
+class BookmarkRow(Base):
+    """One bookmark. Times are Unix nanoseconds. search: title and note with their case folded."""
+
+    __tablename__ = "bookmark"
+    __table_args__ = (
+        Index("ix_bookmark_start", "site", "start_ns", "id"),
+        Index("ix_bookmark_camera", "site", "camera", "start_ns"),
+    )
+
+    site: Mapped[str] = mapped_column(primary_key=True)
+    id: Mapped[str] = mapped_column(primary_key=True)
+    camera: Mapped[str]
+    start_ns: Mapped[int] = mapped_column(BigInteger)
+    end_ns: Mapped[int] = mapped_column(BigInteger)
+    title: Mapped[str]
+    note: Mapped[str]
+    created_by: Mapped[str]
+    created_ns: Mapped[int] = mapped_column(BigInteger)
+    updated_ns: Mapped[int] = mapped_column(BigInteger)
+    search: Mapped[str]

@@ -33,6 +33,16 @@ def registry(verb: str, site: str = SITE) -> str:
     return f"vms.{site}.gateway.camera.{verb}"
 
 
+def lock(verb: str, site: str = SITE) -> str:
+    """Request to the gateway about evidence locks: create, release, get (→ LockReport), list (→ LockPage)."""
+    return f"vms.{site}.gateway.lock.{verb}"
+
+
+def bookmark(verb: str, site: str = SITE) -> str:
+    """Request to the gateway: create, change, get (→ Bookmark), delete (→ Empty), list (→ BookmarkPage)."""
+    return f"vms.{site}.gateway.bookmark.{verb}"
+
+
 def event(kind: str, camera_id: str, site: str = SITE) -> str:
     """Where an event is stored; `camera_id` "" for one that is no camera's."""
     return f"vms.{site}.event.{kind}.{camera_id or '_'}"

@@ -5,6 +5,8 @@ from fastapi import APIRouter, Response
 from vms.api.camera_view import camera_document
 from vms.api.documents import CameraChanges, CameraDocument, CameraList, NewCamera
 from vms.api.guard import API_PREFIX
+from vms.api.ports import Ports
+from vms.api.problems import InvalidValue
 from vms.api.routes.dependencies import CameraIdInPath, KnownCamera, PortsDependency, problems, readable
 from vms.common.camera import Camera
 
@@ -36,6 +38,7 @@ async def get_camera(entry: KnownCamera, ports: PortsDependency, response: Respo
 )
 async def create_camera(body: NewCamera, ports: PortsDependency, response: Response) -> CameraDocument:
     """Add a camera; it is pulled and recorded at once, and kept in the database."""
+    _check_class(body.retention_class, ports)
     entry = await ports.registry.create(Camera.model_validate(dict(body)))
     response.headers["Location"] = f"{API_PREFIX}/cameras/{entry.camera.id}"
     return camera_document(entry, ports)
@@ -45,11 +48,14 @@ async def create_camera(body: NewCamera, ports: PortsDependency, response: Respo
 async def change_camera(
     camera_id: CameraIdInPath, body: CameraChanges, ports: PortsDependency
 ) -> CameraDocument:
-    """Change what the body names and leave the rest (RFC 7396); the change takes effect at once.
+    """Change what the body names and leave the rest (RFC 7396), also within `events`, `schedule` and `limits`.
+
+    The change takes effect at once.
 
     `source` may be sent as GET shows it: the stored credentials are then kept. With any other address they
     are not: write the whole URL.
     """
+    _check_class(body.retention_class, ports)
     entry = await ports.registry.update(camera_id, body.given())
     return camera_document(entry, ports)
 
@@ -58,3 +64,9 @@ async def change_camera(
 async def delete_camera(camera_id: CameraIdInPath, ports: PortsDependency) -> None:
     """Remove a camera and end its viewers. Its recordings stay on disk until retention takes them."""
     await ports.registry.delete(camera_id)
+
+
+def _check_class(name: str | None, ports: Ports) -> None:
+    known = ports.retention_classes
+    if name is not None and known is not None and name not in known:
+        raise InvalidValue("body.retention_class", "is no name that storage.classes of the configuration has")

@@ -8,6 +8,7 @@ from starlette.requests import Request
 
 from vms.api.ports import Ports, RegisteredCamera
 from vms.api.problems import PROBLEM_JSON
+from vms.common.errors import Unavailable
 from vms.common.ids import CAMERA_ID_PATTERN, CameraId
 
 CameraIdInPath = Annotated[
@@ -28,6 +29,16 @@ async def _camera(camera_id: CameraIdInPath, ports: PortsDependency) -> Register
 
 KnownCamera = Annotated[RegisteredCamera, Depends(_camera)]
 """The camera that the path names; 404 when there is none."""
+
+
+Port = TypeVar("Port")
+
+
+def wired(port: Port | None, otherwise: str) -> Port:
+    """A port that this process may lack. otherwise: what then cannot be done. Raises Unavailable."""
+    if port is None:
+        raise Unavailable(f"{otherwise} by this process; ask another one, or restart the system")
+    return port
 
 
 Responses = dict[int | str, dict[str, Any]]

@@ -97,10 +97,21 @@ async def get_playlist(
     | _RANGES
     | problems(s400=_TIME, s404=_UNKNOWN, s503="too many exports at once"),
 )
-async def get_export(camera: KnownCamera, ports: PortsDependency, start: TimeText, end: TimeText) -> Response:
-    """One ordinary MP4 from the key frame before `start` up to `end`, assembled while it is sent."""
+async def get_export(
+    camera: KnownCamera,
+    ports: PortsDependency,
+    start: TimeText,
+    end: TimeText,
+    exact: Annotated[
+        bool, Query(description="begin with the picture at `start`, by an edit list; players obey it")
+    ] = False,
+) -> Response:
+    """One ordinary MP4 from the key frame before `start` up to `end`, assembled while it is sent.
+
+    With `exact` it holds the same pictures and tells players to begin with the one at `start`.
+    """
     wanted = parse_range(start, end, LONGEST_PLAYBACK_NS)
-    export = await ports.playback.export(camera.camera.id, wanted.start_ns, wanted.end_ns)
+    export = await ports.playback.export(camera.camera.id, wanted.start_ns, wanted.end_ns, exact=exact)
     moment = rfc3339(export.start_ns).partition(".")[0].replace(":", "-")
     headers = {
         "Content-Disposition": f'attachment; filename="{camera.camera.id}_{moment}Z.mp4"',
@@ -209,6 +220,7 @@ def _segment(camera_id: CameraId, segment: Segment) -> SegmentDocument:
         video=_name(segment.video),
         audio=_name(segment.audio),
         closed=segment.closed,
+        tier=segment.tier,
         url=_segment_url(camera_id, segment.id),
     )
 

@@ -5,10 +5,19 @@ from typing import Annotated, cast
 from fastapi import APIRouter, Path, Response
 from starlette.requests import Request
 
-from vms.api.documents import Health, ProcessDocument, ProcessesDocument, RestartedDocument
+from vms import __version__
+from vms.api.documents import (
+    Health,
+    ProcessDocument,
+    ProcessesDocument,
+    RestartedDocument,
+    SiteDocument,
+    SystemDocument,
+)
 from vms.api.guard import API_PREFIX
 from vms.api.problems import problem_response
 from vms.api.routes.dependencies import PortsDependency, content, problems, readable
+from vms.common.clock import rfc3339
 from vms.telemetry.metrics import MetricSource, prometheus_text, read
 
 router = APIRouter(tags=["system"])
@@ -49,6 +58,14 @@ async def get_metrics(ports: PortsDependency, request: Request) -> Response:
         media_type=METRICS_TYPE,
         headers={"Cache-Control": "no-store"},
     )
+
+
+@readable(router, f"{API_PREFIX}/system")
+async def get_system(ports: PortsDependency, response: Response) -> SystemDocument:
+    """The system: its version, its clock, the place that it watches."""
+    response.headers["Cache-Control"] = "no-store"
+    site = SiteDocument(name=ports.site.name, time_zone=ports.site.time_zone)
+    return SystemDocument(version=__version__, now=rfc3339(ports.clock.wall_ns()), site=site)
 
 
 @readable(

@@ -1,0 +1,59 @@
+"""What the API needs to know of volumes; app supplies it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+from uuid import UUID
+
+
+class TierStatus(Protocol):
+    """kind: directory or s3. error: why it cannot be used; "" when it can."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def used_bytes(self) -> int: ...
+    @property
+    def quota_bytes(self) -> int: ...
+    @property
+    def error(self) -> str: ...
+
+
+class VolumeStatus(Protocol):
+    """A volume as its keeper sees it.
+
+    id: None while it is not known. state: ok, failed, full, read_only or starting. error: "" when nothing is wrong.
+    room_bytes: what can still be written. alarms: slugs. found: recordings by what was found of them (repaired, …).
+    """
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def id(self) -> UUID | None: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def error(self) -> str: ...
+    @property
+    def used_bytes(self) -> int: ...
+    @property
+    def quota_bytes(self) -> int: ...
+    @property
+    def room_bytes(self) -> int: ...
+    @property
+    def encrypted(self) -> bool: ...
+    @property
+    def tiers(self) -> Sequence[TierStatus]: ...
+    @property
+    def locked_bytes(self) -> int: ...
+    @property
+    def alarms(self) -> Sequence[str]: ...
+    @property
+    def found(self) -> Mapping[str, int]: ...
+
+
+class Volumes(Protocol):
+    """The configured volumes, in their order (the keepers, asked at most every two seconds)."""
+
+    async def volumes(self) -> Sequence[VolumeStatus]: ...
