@@ -13,10 +13,10 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -69,18 +69,24 @@ class VirtualCameras:
 class System:
     """`vms serve` on free ports, recording one camera a URL into `folder`.
 
-    media: how many media processes; None: as many as the machine gets by default.
+    media: how many media processes; None: as many as the machine gets by default. changes: to the configuration.
     """
 
     def __init__(
-        self, folder: Path, urls: Sequence[str], *, media: int | None = None, single_process: bool = False
+        self,
+        folder: Path,
+        urls: Sequence[str],
+        *,
+        media: int | None = None,
+        single_process: bool = False,
+        changes: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         folder.mkdir()
         self.folder = folder
         self.cameras = len(urls)
         self._log = folder / "log"
         config = folder / "vms.json"  # JSON is YAML
-        config.write_text(json.dumps(_configuration(folder, urls, media)))
+        config.write_text(json.dumps(_configuration(folder, urls, media) | dict(changes)))
         command = [sys.executable, "-m", "vms", "serve", "--config", str(config), "--json-logs"]
         with self._log.open("w") as log:
             self._process = subprocess.Popen(

@@ -1,6 +1,8 @@
 """The system's authority, the node's key, and what becomes of signatures when they are replaced."""
 
 import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ from tests.evidence.evidence_material import Installation, install, now_valid_ns
 from tests.format.format_material import read_at
 
 from vms.common.secrets import Secrets
+from vms.evidence import keys
 from vms.evidence.certificates import fingerprint, key_of
 from vms.evidence.errors import EvidenceKeysUnusable, NoPublicKey
 from vms.evidence.keys import (
@@ -221,3 +224,59 @@ def test_openssl_verifies_certificates_and_signature(home: Installation, tmp_pat
     (tmp_path / "statement").write_bytes(proof.signed[:-1] + b"x")
     with pytest.raises(subprocess.CalledProcessError):
         openssl(*verify, "-sigfile", "signature")
+
+
+# -- clocks, names, processes ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("node", ["é" * 64, "名" * 64, "😀" * 70, "a" * 300, ""])
+def test_keys_are_made_for_a_node_of_any_name(tmp_path: Path, node: str) -> None:
+    home = install(tmp_path, node)
+    assert node.startswith(home.signer.node) or not node
+    signed = record_signed(home.signer)
+    report = check_recording(read_at(signed.data), len(signed.data), home.trust)
+    assert report.verdict is Verdict.VERIFIED, report
+
+
+@pytest.mark.parametrize("years", [-30, 30])
+def test_keys_that_a_wrong_clock_dated_are_replaced_at_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, years: int
+) -> None:
+    wrong = datetime.now(UTC) + timedelta(days=365 * years)
+    with monkeypatch.context() as clock:
+        clock.setattr(keys, "_clock", lambda: wrong)
+        home = install(tmp_path)
+    ensure_keys(tmp_path, "node-a", home.secrets)
+    assert _judge(home, home.trust) is SignatureState.TRUSTED
+
+
+def test_a_start_with_a_clock_that_was_never_set_replaces_no_key(
+    home: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = _files(home)
+    monkeypatch.setattr(keys, "_clock", lambda: datetime(1970, 1, 1, tzinfo=UTC))
+    ensure_keys(home.data_dir, "node-a", home.secrets)
+    assert _files(home) == before
+
+
+def test_processes_that_rotate_at_once_leave_one_whole_row_of_keys(tmp_path: Path) -> None:
+    home = install(tmp_path)
+    command = [sys.executable, "-m", "vms", "keys", "rotate", "--data-dir", str(tmp_path)]
+    running = [
+        subprocess.Popen([*command, *(["--ca"] if number % 2 else [])], stdout=subprocess.DEVNULL)
+        for number in range(4)
+    ]
+    signatures = []
+    while any(each.poll() is None for each in running):
+        signer = home.signer
+        before, signature = tuple(signer.certificates()), signer.sign(b"data")
+        if before == tuple(signer.certificates()):
+            signatures.append((signature, before))
+    assert [each.returncode for each in running] == [0] * 4
+    assert len(keys.trusted_authorities(tmp_path)) == 3
+    assert len({each.serial_number for each in keys.past_certificates(tmp_path)}) == 4
+    assert _judge(home, home.trust) is SignatureState.TRUSTED
+    assert signatures
+    assert {home.trust.judge(b"data", *each, now_valid_ns()).state for each in signatures} == {
+        SignatureState.TRUSTED
+    }

@@ -75,7 +75,8 @@ def _use(data: bytes) -> None:
     assert segment.size <= len(data)
     for part in (segment, replace(segment, movie=None)):
         tables = read_samples(bounded, part)
-        movie = build_progressive_movie([MovieRun("it", tables), MovieRun("again", tables)])
+        span = (part.fragments[0].offset, part.fragments[-1].end) if part.fragments else (0, 0)
+        movie = build_progressive_movie([MovieRun("it", tables, *span), MovieRun("again", tables, *span)])
         assert movie.size == len(movie.header) + sum(extent.size for extent in movie.extents)
     hide_tracks(data[segment.init[0] : sum(segment.init)], {2})
 

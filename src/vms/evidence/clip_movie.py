@@ -46,9 +46,10 @@ _IN_SYNC_S = 0.1
 
 @dataclass(slots=True)
 class _Samples:
-    """What the fragments hold for one track of the movie. track: as the first recording describes it. free: samples whose duration the export may set, since what
-    follows them is of another piece. starts: of each piece its number, its first sample here, and that one's decoding
-    time."""
+    """What the fragments hold for one track of the movie. track: as the first recording describes it. free: samples
+    whose duration the export may set, since what follows them is of another piece. starts: of each piece its number,
+    its first sample here, and that one's decoding time. ending: the first sample of the last piece; from the second
+    on, an export may end."""
 
     track: Track
     offsets: "array[int]" = field(default_factory=lambda: array("Q"))
@@ -58,7 +59,18 @@ class _Samples:
     keys: bytearray = field(default_factory=bytearray)
     free: set[int] = field(default_factory=set)
     starts: list[tuple[int, int, int]] = field(default_factory=list)
+    ending: int = 0
     end_dts: int = -1
+
+    def up_to(self, count: int) -> float:
+        """Leave out all samples but the first `count`, when an export may; seconds that are left out then."""
+        if not self.ending < count < len(self.sizes):
+            return 0.0
+        left_out_s = sum(self.durations[count:]) / self.track.clock_rate
+        for column in (self.offsets, self.sizes, self.durations, self.composition_offsets, self.keys):
+            del column[count:]
+        self.free.add(count - 1)
+        return left_out_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +165,8 @@ def _expected(pieces: Sequence[ClipPiece]) -> dict[_Kind, _Samples]:
             position = found.fragment.end
     for rows in samples.values():
         rows.free.add(len(rows.sizes) - 1)
+        number, index, _ = rows.starts[-1]
+        rows.ending = index if number == len(pieces) - 1 else len(rows.sizes)
     return samples
 
 
@@ -181,9 +195,10 @@ def _check_track(
     if rows is None:
         return [f"edited: a track of {name} ({track.codec}) is of none of its recordings"], []
     table = parse_sample_tables(parsed.stbl, track, 0, parsed.in_band)
+    left_out_s = rows.up_to(len(table))
     findings = _compare(table, rows, name) + _check_entries(parsed.stbl, track, pieces)
     findings += _strange_tables(parsed.stbl, table, len(_entries(parsed.stbl)))
-    edit, found, notes = _check_edits(find(trak.payload, b"edts", b"elst"), table, name)
+    edit, found, notes = _check_edits(find(trak.payload, b"edts", b"elst"), table, name, left_out_s)
     if len(table) == len(rows.sizes):
         zeros.append(_piece_zeros(rows, table, edit))
     findings += _strange_headers(moov, trak.payload, replace(rows.track, id=track.id))
@@ -259,15 +274,15 @@ def _chunk_entries(stbl: memoryview) -> list[tuple[int, int]]:
 
 
 def _check_edits(
-    edits: memoryview | None, table: SampleTable, name: str
+    edits: memoryview | None, table: SampleTable, name: str, left_out_s: float
 ) -> tuple[tuple[float, float], list[str], list[str]]:
     """The edit list may delay a track, and cut at either end (ISO 14496-12 §8.6.6); nothing else.
 
-    Gives how long the track waits and where in it it begins, in seconds; then findings and notes.
+    left_out_s: seconds at the end that the tables do not list at all. Gives how long the track waits and where in it it begins, in seconds; then findings and notes.
     """
     rate = table.track.clock_rate
     if edits is None:
-        return (0.0, 0.0), [], []
+        return (0.0, 0.0), [], _cut_off(name, left_out_s)
     if len(edits) < 8:
         raise FormatError(f"elst: {len(edits)} bytes")
     layout = Struct(">Qqhh" if edits[0] == 1 else ">Iihh")
@@ -285,9 +300,14 @@ def _check_edits(
     notes = []
     if skipped_s > _SAID_CUT_S:
         notes.append(f"cut: the first {skipped_s:.1f} s of its {name} are there, but not shown")
-    if left_s > _SAID_CUT_S:
-        notes.append(f"cut: the last {left_s:.1f} s of its {name} are there, but not shown")
+    notes += _cut_off(name, left_s + left_out_s)
     return (waits_s, media_time / rate), [], notes
+
+
+def _cut_off(name: str, left_s: float) -> list[str]:
+    if left_s <= _SAID_CUT_S:
+        return []
+    return [f"cut: the last {left_s:.1f} s of its {name} are there, but not shown"]
 
 
 def _piece_zeros(rows: _Samples, table: SampleTable, edit: tuple[float, float]) -> dict[int, float]:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,8 +16,18 @@ from vms.common.clock import NS
 from vms.common.ids import CameraId, uuid7
 from vms.format.codecs import audio_track, video_track
 from vms.format.errors import FormatError
-from vms.format.hybrid import SegmentIdentity, SegmentWriter, read_segment
+from vms.format.hybrid import (
+    PreviousFile,
+    Sealing,
+    SegmentIdentity,
+    SegmentWriter,
+    Signer,
+    WrittenFragment,
+    fragment_digest,
+    read_segment,
+)
 from vms.media import AccessUnit, Codec, Gap, MediaKind, Track
+from vms.storage.body import PlainBody
 from vms.storage.errors import SegmentNotFound, SegmentUnreadable
 from vms.storage.playback import Playback
 from vms.storage.segment import OpenFile, OpenSegment, Segment
@@ -27,12 +38,14 @@ NOON_NS = 1_795_435_200 * NS  # 2026-11-23T12:00:00Z
 
 @dataclass
 class Shelf:
-    """Implements RecordingStore over files in `folder`."""
+    """Implements RecordingStore over files in `folder`. signer: closed files are signed by it, each after the last."""
 
     folder: Path
     files: dict[UUID, Segment] = field(default_factory=dict)
     recorded_gaps: list[Gap] = field(default_factory=list)
     opened: list[OpenFile] = field(default_factory=list)
+    signer: Signer | None = None
+    newest: PreviousFile | None = None
 
     async def segments(self, camera_id: CameraId, start_ns: int, end_ns: int) -> list[Segment]:
         found = (s for s in self.files.values() if s.camera_id == camera_id)
@@ -59,13 +72,13 @@ class Shelf:
         except FormatError as error:
             os.close(descriptor)
             raise SegmentUnreadable(segment_id, str(error)) from error
-        opened = OpenSegment(segment, file, descriptor)
+        opened = OpenSegment(segment, file, PlainBody(descriptor))
         self.opened.append(opened)
         return opened
 
     async def open_file(self, segment_id: UUID) -> OpenFile:
         segment = await self.segment(segment_id)
-        opened = OpenFile(segment, os.open(segment.path, os.O_RDONLY))
+        opened = OpenFile(segment, PlainBody(os.open(segment.path, os.O_RDONLY)))
         self.opened.append(opened)
         return opened
 
@@ -82,7 +95,7 @@ class Shelf:
     @property
     def leaked(self) -> list[OpenFile]:
         """Files that were opened and never closed."""
-        return [opened for opened in self.opened if opened.fileno() >= 0]
+        return [opened for opened in self.opened if not opened.closed]
 
     def record(
         self, units: Iterable[AccessUnit], *, file_s: float = 1e9, close: bool = True, stream: str = "main"
@@ -100,16 +113,23 @@ class Shelf:
         tracks = list({unit.track.id: unit.track for unit in units}.values())
         identity = SegmentIdentity(uuid7(units[0].capture_ns), PORCH, stream)
         writer = SegmentWriter(tracks, identity)
-        parts = []
+        parts: list[bytes] = []
+        digests: list[bytes] = []
+
+        def keep(written: WrittenFragment | None) -> None:
+            if written is not None:
+                parts.extend(written.buffers)
+                digests.append(fragment_digest(written.buffers))
+
         for number, unit in enumerate(units):
-            if unit.discontinuity and number and (lost := writer.flush()):
-                parts += lost.buffers
-            if written := writer.push(unit):
-                parts += written.buffers
+            if unit.discontinuity and number:
+                keep(writer.flush())
+            keep(writer.push(unit))
         if close:
-            if last := writer.flush():
-                parts += last.buffers
-            finish = writer.finish()
+            keep(writer.flush())
+            finish = writer.finish(self._sealing(digests))
+            if self.signer is not None:
+                self.newest = PreviousFile(identity.segment_id, writer.chain_digest(digests))
         data = bytearray(b"".join([writer.header(), *parts]))
         if close:
             data += finish.tail
@@ -131,6 +151,11 @@ class Shelf:
         )
         self.files[segment.id] = segment
         return segment
+
+    def _sealing(self, digests: Sequence[bytes]) -> Sealing | None:
+        if self.signer is None:
+            return None
+        return Sealing(digests, self.signer, time.time_ns(), self.newest)
 
 
 def demux(path: Path, *, start_ns: int = NOON_NS) -> list[AccessUnit]:
@@ -267,7 +292,7 @@ def packets(path: Path, stream: str = "v:0") -> list[str]:
     command = ["ffprobe", "-v", "error", "-select_streams", stream, "-show_entries", "packet=data_hash"]
     command += ["-show_data_hash", "MD5", "-of", "csv=p=0", *_EXTENSIONS[path.suffix], str(path)]
     run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    return run.stdout.split()
+    return [line.strip(",") for line in run.stdout.split()]
 
 
 _EXTENSIONS = {".m3u8": ["-allowed_extensions", "ALL"], ".mp4": []}

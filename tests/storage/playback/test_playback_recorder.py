@@ -1,11 +1,19 @@
 """Playback of what the real recorder writes."""
 
+import time
+
+import pytest
 from tests.e2e.players import decoded
+from tests.evidence.evidence_material import install
 from tests.storage.scripted_camera import ScriptedCamera, written
 
 from vms.common.clock import NS, ManualClock
+from vms.config import EncryptionConfig, VolumeConfig
+from vms.evidence.report import Verdict
+from vms.evidence.verify import verify_file
 from vms.media import GapReason
-from vms.storage.playback import Playback
+from vms.storage.keyring import new_key_file
+from vms.storage.playback import Playback, RecordingVerifier
 from vms.storage.service import StorageService
 
 
@@ -68,4 +76,44 @@ async def test_a_camera_that_came_back_leaves_two_spans_and_a_gap(start, clock: 
     assert text.count("#EXT-X-DISCONTINUITY") == 1
     movie, _ = await shown(playback, tmp_path, begin_ns, clock.wall_ns())
     assert len(movie) == 150
+    await playback.stop()
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+async def test_what_was_recorded_is_exported_with_its_proof_and_verifies_where_it_lies(
+    start, tmp_path, encrypted
+):
+    clock = ManualClock(wall_ns=time.time_ns())  # keys are certified from yesterday on
+    installation = install(tmp_path / "data")
+    new_key_file(tmp_path / "volume.key")
+    encryption = EncryptionConfig(key_file=tmp_path / "volume.key") if encrypted else None
+    volume = VolumeConfig(path=tmp_path / "volume", quota=1 << 30, encryption=encryption)
+    service: StorageService = await start(
+        segment_s=4.0, volumes=[volume], signer=installation.signer, clock=clock
+    )
+    camera, playback = ScriptedCamera(clock), Playback(service)
+    verifier = RecordingVerifier(service, lambda: installation.trust)
+    begin_ns = clock.wall_ns()
+    service.record(camera.camera, camera.hub)
+    camera.play(10.6)
+    camera.disconnect()
+    camera.reconnect(after_s=20)
+    camera.play(3)
+    await service.stop_recording("porch")
+    for start_ns, exact in ((begin_ns, False), (begin_ns + round(3.7 * NS), True)):
+        download = await playback.export("porch", start_ns, clock.wall_ns(), exact=exact)
+        data = b"".join([piece async for piece in download.chunks(0, download.size_bytes - 1)])
+        await download.close()
+        report = verify_file(
+            "export.mp4", lambda at, size, data=data: data[at : at + size], len(data), installation.trust
+        )
+        assert report.verdict is Verdict.VERIFIED, report.findings
+        assert any("break: 2" in note for note in report.notes)
+    verification = await verifier.verify("porch", begin_ns, clock.wall_ns())
+    assert verification.state == "verified"
+    assert len(verification.segments) >= 3
+    assert [segment.follows for segment in verification.segments[1:]] == [True] * (
+        len(verification.segments) - 1
+    )
+    await verifier.stop()
     await playback.stop()

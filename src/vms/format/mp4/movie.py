@@ -6,6 +6,8 @@ Does not: the tables themselves (samples), sample entries (sample_entries).
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil, floor
 from struct import Struct
 
 from vms.format.errors import FormatError
@@ -39,12 +41,23 @@ _DATA_INFORMATION = box(
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """What of a movie is shown: from a presentation time up to another, in seconds of its media; None: all there is."""
+
+    from_s: Fraction | None = None
+    until_s: Fraction | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ParsedTrack:
     """A track of a moov. in_band: its samples carry parameter sets. stbl: payload of its sample tables."""
 
     track: Track
     in_band: bool
     stbl: memoryview
+
+
+_ALL = Shown()
 
 
 def build_fragmented_movie(tracks: Sequence[Track], in_band: frozenset[int], *extra: bytes) -> bytes:
@@ -73,24 +86,24 @@ def build_movie(tracks: Sequence[TrackSamples], shift: int = 0, large: bool = Fa
 
 
 def build_movie_parts(
-    tracks: Sequence[TrackSamples], large: bool
+    tracks: Sequence[TrackSamples], large: bool, shown: Shown = _ALL
 ) -> tuple[list[Part], Callable[[int], None]]:
     """As `build_movie`, in pieces, and what fills in the offsets once it is known what to add to each.
 
-    The first picture is presented at 0. Sound that begins later gets an empty edit; sound that begins
-    earlier is presented from 0 on.
+    The first picture, or what is presented at `shown.from_s`, is presented at 0. A track that begins later gets an
+    empty edit; what is presented earlier, or from `shown.until_s` on, is there and not shown.
     """
     leader = next((each for each in tracks if each.track.kind is MediaKind.VIDEO), None)
-    if leader is not None:
-        zero_s = (leader.first_pts, leader.track.clock_rate)
-    else:
-        first = min(tracks, key=lambda each: each.first_pts / each.track.clock_rate)
-        zero_s = (first.first_pts, first.track.clock_rate)
+    if leader is None:
+        leader = min(tracks, key=lambda each: each.first_pts / each.track.clock_rate)
+    zero_s = Fraction(leader.first_pts, leader.track.clock_rate)
+    if shown.from_s is not None:
+        zero_s = max(zero_s, shown.from_s)
     traks: list[Part] = []
     places: list[Callable[[int], None]] = []
     longest = 0
     for each in tracks:
-        edits, duration = _edit_list(each, zero_s)
+        edits, duration = _edit_list(each, zero_s, shown.until_s)
         longest = max(longest, duration)
         tables, place = build_sample_tables(each, large)
         places.append(place)
@@ -105,19 +118,21 @@ def build_movie_parts(
     return box_parts(b"moov", header, *traks), place_all
 
 
-def _edit_list(samples: TrackSamples, zero: tuple[int, int]) -> tuple[bytes, int]:
+def _edit_list(samples: TrackSamples, zero_s: Fraction, until_s: Fraction | None) -> tuple[bytes, int]:
     """edts, and how long the track lasts in the movie, in ticks of TIMESCALE (§8.6.6).
 
-    zero: the movie's start as a presentation time and its clock rate.
+    zero_s: presentation time at which the movie starts. until_s: at which it ends; None: with the track.
     """
     rate = samples.track.clock_rate
-    start = samples.first_pts - zero[0] * rate // zero[1]
+    start = samples.first_pts - floor(zero_s * rate)
     skipped = max(-start, 0)
     empty = max(start, 0) * TIMESCALE // rate
-    presented = max(samples.end_pts - samples.first_pts - skipped, 1)
+    whole = samples.end_pts - samples.first_pts
+    end = whole if until_s is None else min(whole, ceil(until_s * rate) - samples.first_pts)
+    presented = max(end - skipped, 1)
     duration = -(-presented * TIMESCALE // rate)
     media_time = samples.first_pts - samples.first_dts + skipped
-    if not empty and not media_time:
+    if not empty and not media_time and end == whole:
         return b"", duration
     entries = [(empty, -1)] if empty else []
     entries.append((duration, media_time))

@@ -1,7 +1,8 @@
 """An ordinary MP4, moov first, out of pieces of recordings; media stays where it is until it is sent.
 
 What follows the header is a list of extents of the recordings, in file order, so that any byte range of
-the movie can be served without a temporary file.
+the movie can be served without a temporary file. Pieces are laid down whole, byte for byte, with all that stands
+between their samples: so digests of fragments hold for the movie as well (vms.format.mp4.evidence_box).
 
 Belongs here: which sample goes where, and when it is presented.
 Does not: finding the pieces (vms.storage), reading files.
@@ -10,7 +11,7 @@ Does not: finding the pieces (vms.storage), reading files.
 from array import array
 from bisect import bisect_right
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import compress, count, pairwise
 from operator import add, ne
@@ -20,7 +21,7 @@ from vms.format import nal
 from vms.format.errors import FormatError
 from vms.format.mp4 import sample_entries
 from vms.format.mp4.boxes import box, mdat_header
-from vms.format.mp4.movie import build_movie_parts
+from vms.format.mp4.movie import Shown, build_movie_parts
 from vms.format.mp4.sample_table import SampleTable
 from vms.format.mp4.samples import TrackSamples
 from vms.media import Codec, MediaKind, Track
@@ -37,10 +38,18 @@ _COPY_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class MovieRun:
-    """A piece of one recording. source: what the caller knows the file by. tables: samples by track id."""
+    """Bytes `start` up to `end` of one recording. source: what the caller knows the file by.
+
+    tables: all samples that lie there, by track id. from_s, until_s: what is presented before, and from then on, is
+    not shown, in seconds of the tables' timeline; from_s counts for the first run of a movie, until_s for the last.
+    """
 
     source: Hashable
     tables: Mapping[int, SampleTable]
+    start: int
+    end: int
+    from_s: Fraction | None = None
+    until_s: Fraction | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +106,29 @@ class Extents(Sequence[Extent]):
         return Extent(source, self._offsets[place], self._sizes[place])
 
 
+@dataclass(slots=True)
+class MoviePiece:
+    """Where a run lies: `size` bytes from `offset` of the movie, what was inserted included.
+
+    insertions: offset in the movie and size of every parameter set put before a key picture, one after the other.
+    """
+
+    offset: int
+    size: int
+    insertions: "array[int]" = field(default_factory=lambda: array("Q"))
+
+
 @dataclass(frozen=True, slots=True)
 class ProgressiveMovie:
-    """header: ftyp, moov and the header of mdat. extents: what follows, in order. size: bytes of it all."""
+    """header: ftyp, moov and the header of mdat. extents: what follows, in order. size: bytes of it all.
+
+    pieces: one a run that has samples; they fill the mdat.
+    """
 
     header: bytearray
     extents: Extents
     size: int
+    pieces: Sequence[MoviePiece]
 
 
 def build_progressive_movie(runs: Iterable[MovieRun]) -> ProgressiveMovie:
@@ -122,7 +147,7 @@ class MovieBuilder:
 
     What is kept of a sample is 13 bytes in flat arrays.
 
-    Where a run does not continue the timeline of the one before, time is closed up: its tracks begin
+    Runs are laid down whole. Where one does not continue the timeline of the one before, time is closed up: its tracks begin
     together, as far apart as they were, when the longest track before them ends; the last sample of a shorter
     one lasts until then. Codecs or clock rates that differ get tracks of their own, encodings that differ get
     sample entries of their own; from the first such change on, key pictures get their parameter sets put
@@ -136,13 +161,24 @@ class MovieBuilder:
         self._in_band: set[tuple[Codec, int]] = set()  # tracks with parameter sets in their samples
         self._media_size = 0
         self._shifted = Fraction(0)
+        self._pieces: list[MoviePiece] = []
+        self._from_s: Fraction | None = None
+        self._until_s: Fraction | None = None
 
-    def add(self, run: MovieRun) -> None:
-        """Raises FormatError when times run backwards within a track."""
+    def add(self, run: MovieRun) -> bool:
+        """False when there is no sample in it: then it is left out.
+
+        Raises FormatError when times run backwards within a track, or samples overlap or do not lie in the run.
+        """
         tables = [table for table in run.tables.values() if len(table)]
-        if tables:
-            self._shifted = self._shift(tables, self._shifted)
-            self._add(run.source, tables, self._shifted)
+        if not tables:
+            return False
+        if not self._tracks:
+            self._from_s = run.from_s
+        self._shifted = self._shift(tables, self._shifted)
+        self._until_s = None if run.until_s is None else run.until_s - self._shifted
+        self._add(run, tables, self._shifted)
+        return True
 
     def finish(self) -> ProgressiveMovie:
         """Raises FormatError when there are no samples."""
@@ -155,7 +191,8 @@ class MovieBuilder:
         tracks = list(self._tracks.values())
         media = mdat_header(self._media_size)
         most = sum(_MOST_SAMPLE_BYTES * len(each) + _MOST_TRACK_BYTES for each in tracks)
-        movie, place = build_movie_parts(tracks, large=self._media_size + most > _U32_MAX)
+        shown = Shown(self._from_s, self._until_s)
+        movie, place = build_movie_parts(tracks, self._media_size + most > _U32_MAX, shown)
         parts = [_FILE_TYPE, *movie, media]
         size = sum(map(len, parts))
         place(size)
@@ -165,7 +202,11 @@ class MovieBuilder:
                 piece = part[first : first + _COPY_BYTES]
                 header[position : position + len(piece)] = piece
                 position += len(piece)
-        return ProgressiveMovie(header, self._extents, size + self._media_size)
+        for each in self._pieces:
+            each.offset += size
+            for index in range(0, len(each.insertions), 2):
+                each.insertions[index] += size
+        return ProgressiveMovie(header, self._extents, size + self._media_size, self._pieces)
 
     def _shift(self, tables: list[SampleTable], shift: Fraction) -> Fraction:
         """Seconds to subtract from decoding times of a run; `shift` is that of the run before."""
@@ -198,8 +239,8 @@ class MovieBuilder:
                 return False
         return True
 
-    def _add(self, source: Hashable, tables: list[SampleTable], shift: Fraction) -> None:
-        chunks = []
+    def _add(self, run: MovieRun, tables: list[SampleTable], shift: Fraction) -> None:
+        chunks: list[_Chunk] = []
         for table in tables:
             samples, entry = self._entry(table)
             sets = self._sets_to_insert(table)
@@ -211,13 +252,33 @@ class MovieBuilder:
                 (offset, size, many, samples, entry, sets if key else b"")
                 for offset, size, many, key in _chunks(table, part_at_keys=bool(sets))
             ]
-        chunks.sort(key=lambda chunk: chunk[0])
+        chunks.sort(key=_offset_of_chunk)
+        self._pieces.append(self._lay_down(run, chunks))
+
+    def _lay_down(self, run: MovieRun, chunks: "list[_Chunk]") -> MoviePiece:
+        """All bytes of `run`, parameter sets between them, as the next piece of the media."""
+        piece = MoviePiece(self._media_size, 0)
+        taken = end = run.start  # bytes of the run that are laid down; where the chunk before ends
+        grown = self._media_size - run.start
         for offset, size, many, samples, entry, sets in chunks:
-            samples.append_chunk(self._media_size, many, entry)
+            if offset < end:
+                raise FormatError(f"samples overlap, or lie before their fragments, at {offset}")
+            end = offset + size
+            samples.append_chunk(grown + offset, many, entry)
             if sets:
+                piece.insertions.extend((grown + offset, len(sets)))
+                if offset > taken:
+                    self._extents.extend(run.source, taken, offset - taken)
                 self._extents.extend(sets, 0, len(sets))
-            self._extents.extend(source, offset, size)
-            self._media_size += len(sets) + size
+                taken = offset
+                grown += len(sets)
+        if end > run.end:
+            raise FormatError(f"samples lie behind their fragments, up to {end}")
+        if run.end > taken:
+            self._extents.extend(run.source, taken, run.end - taken)
+        self._media_size = grown + run.end
+        piece.size = self._media_size - piece.offset
+        return piece
 
     def _entry(self, table: SampleTable) -> tuple[TrackSamples, int]:
         """The track of the movie that the samples belong to, and the number of their sample entry."""
@@ -244,6 +305,14 @@ class MovieBuilder:
             return b""
         self._in_band.add(kind)
         return nal.join(table.track.parameter_sets)
+
+
+_Chunk = tuple[int, int, int, TrackSamples, int, bytes]
+"""Offset, size, number of samples, their track, their sample entry, and parameter sets to be put before."""
+
+
+def _offset_of_chunk(chunk: _Chunk) -> int:
+    return chunk[0]
 
 
 def _kind_of_track(table: SampleTable) -> tuple[Codec, int]:

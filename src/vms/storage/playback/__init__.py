@@ -5,8 +5,9 @@
     timeline   spans and gaps out of files and recorded gaps
     cutlist    which pieces of which files show a range, each moment once
     hls        a cut list as playlist text
-    export     a cut list as one MP4; samples: its samples; download, files: its bytes
+    export     a cut list as one MP4 that can be verified; samples: its samples; download, files: its bytes
     snapshot   one picture of a file
+    verification, verdicts   whether recordings are as they were recorded
 
 Belongs here: everything between recording files and the API. Does not: writing recordings (vms.storage),
 what their bytes mean (vms.format), HTTP (vms.api).
@@ -20,11 +21,14 @@ from vms.storage.playback.errors import (
     RecordingDamaged,
     RecordingGone,
     TooManyExports,
+    TooManyVerifications,
 )
 from vms.storage.playback.export import Export
 from vms.storage.playback.ports import RecordingStore
 from vms.storage.playback.service import Playback
 from vms.storage.playback.timeline import Span, Timeline
+from vms.storage.playback.verdicts import Verification, VerifiedSegment
+from vms.storage.playback.verification import RecordingVerifier
 
 __all__ = [
     "Export",
@@ -36,7 +40,11 @@ __all__ = [
     "RecordingDamaged",
     "RecordingGone",
     "RecordingStore",
+    "RecordingVerifier",
     "Span",
     "Timeline",
     "TooManyExports",
+    "TooManyVerifications",
+    "Verification",
+    "VerifiedSegment",
 ]

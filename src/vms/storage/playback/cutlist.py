@@ -113,8 +113,8 @@ async def cut_list(
 def choose(segments: Sequence[Segment], start_ns: int) -> list[Segment]:
     """The files to show, in order, out of files that may overlap.
 
-    At the end of each, the file that begins there carries on; else the one that covers that moment and
-    reaches furthest; else the next to begin.
+    The first is one that covers `start_ns`, also when it ends soon after. At the end of each, the file that begins
+    there carries on; else the one that covers that moment and reaches furthest; else the next to begin.
     """
     chosen: list[Segment] = []
     waiting = sorted(segments, key=lambda segment: (segment.start_ns, -segment.end_ns))
@@ -127,8 +127,11 @@ def choose(segments: Sequence[Segment], start_ns: int) -> list[Segment]:
             index += 1
         covering = [segment for segment in covering if segment.end_ns > until_ns]
         if covering:
-            following = [s for s in covering if chosen and abs(s.start_ns - until_ns) <= TOUCH_NS]
-            best = max(following or covering, key=lambda segment: segment.end_ns)
+            if chosen:
+                preferred = [s for s in covering if abs(s.start_ns - until_ns) <= TOUCH_NS]
+            else:
+                preferred = [s for s in covering if s.start_ns <= start_ns]
+            best = max(preferred or covering, key=lambda segment: segment.end_ns)
             covering.remove(best)
         elif index < len(waiting):
             best = waiting[index]

@@ -6,17 +6,20 @@ Does not: HTTP (vms.api), what the bytes are (export, hls).
 
 import asyncio
 import hashlib
-import os
 from array import array
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable, Hashable, Iterable
 from concurrent.futures import Executor
 
 from vms.common.errors import Unavailable
+from vms.format.errors import FormatError
 from vms.format.mp4.progressive import Extent
 from vms.storage.playback.errors import RecordingGone
 from vms.storage.playback.files import HeldFiles
 from vms.storage.segment import OpenFile, Segment
+from vms.telemetry.logs import get_logger
+
+log = get_logger(__name__)
 
 CHUNK_BYTES = 256 << 10
 _INSERTED = 1 << 31
@@ -124,7 +127,7 @@ class Download:
                     data = self._body.inserted[place - _INSERTED]
                     piece = b"".join(data[offset : offset + size] for offset, size in reads)
                 else:
-                    piece = await self._read(await self._files.get(place), reads)
+                    piece = await self._read_file(place, reads)
             yield piece
             position += len(piece)
 
@@ -137,23 +140,42 @@ class Download:
         if released is not None:
             released()
 
+    async def _read_file(self, place: int, reads: list[tuple[int, int]]) -> bytes:
+        """Raises RecordingGone, Unavailable."""
+        opened = await self._files.get(place)
+        try:
+            return await self._read(opened, reads)
+        except (RecordingGone, Unavailable) as error:
+            if not opened.segment.closed:
+                raise  # it grows where it is
+            log.info("a recording is opened anew while it is sent", reason=str(error))
+        return await self._read(await self._files.again(place), reads)
+
     async def _read(self, opened: OpenFile, reads: list[tuple[int, int]]) -> bytes:
-        future = asyncio.get_running_loop().run_in_executor(self._executor, _pread, opened, reads)
+        future = asyncio.get_running_loop().run_in_executor(self._executor, _read_parts, opened, reads)
         self._reads.add(future)
         future.add_done_callback(self._reads.discard)
         # A reader that is cancelled must not leave a thread on a descriptor that is closed and reused.
         return await asyncio.shield(future)
 
 
-def _pread(opened: OpenFile, reads: list[tuple[int, int]]) -> bytes:
-    """Runs in a thread."""
+def _read_parts(opened: OpenFile, reads: list[tuple[int, int]]) -> bytes:
+    """Runs in a thread. Raises RecordingGone, Unavailable."""
     pieces = []
     for offset, size in reads:
         try:
-            piece = os.pread(opened.fileno(), size, offset)
+            piece = opened.read_at(offset, size)
+        except FileNotFoundError as error:
+            raise RecordingGone(
+                f"recording {opened.segment.id} was deleted while it was being sent"
+            ) from error
         except OSError as error:
             raise Unavailable(
                 f"recording {opened.segment.id} cannot be read: {error.strerror}; check the disk"
+            ) from error
+        except FormatError as error:
+            raise Unavailable(
+                f"recording {opened.segment.id} cannot be read: {error}; it was changed"
             ) from error
         if len(piece) != size:
             raise RecordingGone(f"recording {opened.segment.id} was cut short while it was being sent")

@@ -8,6 +8,8 @@ NotFound
 └── RecordingGone       retention deleted a file that was about to be read
 Unavailable
 ├── TooManyExports      others are being sent; trying again later is safe
+├── TooManyVerifications  others are being verified; trying again later is safe
+├── RecordingDamaged    a recording file is not what its index says
 └── PictureUnavailable  the recording is there, but its picture cannot be decoded
 """
 
@@ -32,6 +34,10 @@ class RecordingGone(NotFound):
 
 class TooManyExports(Unavailable):
     """As many exports as are allowed at once are being sent."""
+
+
+class TooManyVerifications(Unavailable):
+    """As many as may wait for verification do so."""
 
 
 class RecordingDamaged(Unavailable):

@@ -1,7 +1,11 @@
-"""The samples of a cut: those between its key picture and the end that is wanted.
+"""The samples of a cut: those between its key picture and the end that is wanted, or all of its fragments.
 
 Belongs here: from wall-clock time to samples of a file. Does not: files (cutlist), boxes (vms.format).
 """
+
+from dataclasses import dataclass
+from fractions import Fraction
+from math import floor
 
 from vms.common.clock import NS
 from vms.format.hybrid import Fragment, SampleTable, read_samples
@@ -32,6 +36,77 @@ def read_cut(cut: Cut) -> dict[int, SampleTable]:
         if table.track.kind is MediaKind.AUDIO and len(heard := _heard(table, from_s, to_s)):
             wanted[table.track.id] = heard
     return wanted
+
+
+@dataclass(frozen=True, slots=True)
+class WholeCut:
+    """Fragments `first` up to, not including, `last` of a cut's file, and what of them is to be seen.
+
+    tables: all of their samples, by track id. from_s: when the picture that is shown at the start asked for is
+    presented; None: nothing before it. until_s: what is presented from then on is not wanted; None: all of it is.
+    Both in seconds of the stream's timeline. from_ns: wall clock of `from_s`, or of the first picture.
+    """
+
+    first: int
+    last: int
+    tables: dict[int, SampleTable]
+    from_s: Fraction | None
+    until_s: Fraction | None
+    from_ns: int
+
+    def ended(self) -> dict[int, SampleTable]:
+        """Of the tables, up to the samples that the last moment before `until_s` needs; of each at least one."""
+        if self.until_s is None:
+            return self.tables
+        ended = {}
+        for track_id, table in self.tables.items():
+            if table.track.kind is MediaKind.VIDEO:
+                until = floor(self.until_s * table.track.clock_rate)
+                ended[track_id] = table.slice(0, _presented_before(table, until))
+            else:
+                heard = _heard(table, None, float(self.until_s))
+                ended[track_id] = heard if len(heard) else table.slice(0, 1)
+        return ended
+
+
+def read_whole(cut: Cut, start_ns: int | None = None) -> WholeCut:
+    """The whole fragments that it takes to show a cut; reads the file, so call it in a thread.
+
+    start_ns: begin with the picture shown then; None: with the key picture.
+    """
+    last = _last_with_reordered(cut)
+    fragments = cut.file.fragments[cut.first : last]
+    tables = read_samples(cut.opened.read_at, cut.file, cut.first, last)
+    filled = {track_id: table for track_id, table in tables.items() if len(table)}
+    pictures = (table for table in filled.values() if table.track.kind is MediaKind.VIDEO)
+    leader = next(pictures, next(iter(filled.values()), None))
+    from_s = until_s = None
+    from_ns = cut.start_ns
+    if leader is not None and fragments[-1].end_ns > cut.until_ns:
+        until_s = _seconds(leader, _TrackClock(leader, fragments).ticks(cut.until_ns))
+    if leader is not None and start_ns is not None and start_ns > cut.start_ns:
+        rate, first = leader.track.clock_rate, _pts(leader, 0)
+        shown = _shown_at(leader, first + (start_ns - cut.start_ns) * rate // NS)
+        if shown > first:
+            from_s = _seconds(leader, shown)
+            from_ns = cut.start_ns + (shown - first) * NS // rate
+    return WholeCut(cut.first, last, filled, from_s, until_s, from_ns)
+
+
+def _seconds(table: SampleTable, ticks: int) -> Fraction:
+    return Fraction(ticks, table.track.clock_rate)
+
+
+def _shown_at(table: SampleTable, at_pts: int) -> int:
+    """Presentation time of the sample that is shown at a time: of the last that is presented at or before it."""
+    shown, dts = _pts(table, 0), table.first_dts
+    for duration, offset in zip(table.durations, table.composition_offsets, strict=True):
+        if dts > at_pts + table.track.clock_rate:  # offsets are smaller, also where they are negative
+            break
+        if shown < dts + offset <= at_pts:
+            shown = dts + offset
+        dts += duration
+    return shown
 
 
 class _TrackClock:

@@ -95,9 +95,11 @@ class Playback:
             raise await nothing_recorded(self._store, camera_id, start_ns, end_ns)
         return text
 
-    async def export(self, camera_id: CameraId, start_ns: int, end_ns: int) -> Export:
+    async def export(self, camera_id: CameraId, start_ns: int, end_ns: int, *, exact: bool = False) -> Export:
         """One MP4 of the range, to be sent and then closed; until then it counts against MAX_EXPORTS.
 
+        It begins with the key picture at or before `start_ns`; exact: with the picture shown then, in players that
+        obey edit lists, as nearly all do. It ends at `end_ns` in the same players, in others at most a fragment later.
         Raises RangeInvalid, RangeTooLong, NothingRecorded, TooManyExports.
         """
         _check_played(start_ns, end_ns)
@@ -108,7 +110,8 @@ class Playback:
         files = HeldFiles(self._store)
         try:
             async with aclosing(cut_list(self._store, camera_id, start_ns, end_ns)) as cuts:
-                parts = await assemble(cuts, files, self._readers)
+                exact_ns = _moment_ns(start_ns) if exact else None
+                parts = await assemble(cuts, files, self._readers, exact_ns=exact_ns)
             if parts is None:
                 raise await nothing_recorded(self._store, camera_id, start_ns, end_ns)
         except BaseException:
@@ -124,7 +127,7 @@ class Playback:
         Times are printed in whole milliseconds, rounded down: a whole millisecond means all of it, so that
         the printed start of a recording finds its first picture.
         """
-        end_ns = at_ns + (1 if at_ns % MS_NS else MS_NS)
+        end_ns = _moment_ns(at_ns) + 1
         check_range(at_ns, end_ns)
         segments = await self._store.segments(camera_id, max(at_ns - TOUCH_NS, 0), end_ns)
         for segment in sorted(segments, key=lambda segment: segment.end_ns, reverse=True):
@@ -180,6 +183,11 @@ class Playback:
 
     def _export_ended(self) -> None:
         self.exports_active -= 1
+
+
+def _moment_ns(at_ns: int) -> int:
+    """The last moment that a time means: of a whole millisecond, as times are printed, all of it."""
+    return at_ns if at_ns % MS_NS else at_ns + MS_NS - 1
 
 
 def _not_theirs(camera_id: CameraId, segment_id: UUID) -> NotFound:
