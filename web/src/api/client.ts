@@ -7,12 +7,15 @@ import type {
   Camera,
   CameraList,
   CameraPatch,
+  CoverageJson,
+  EventListJson,
   NewCamera,
   Problem,
   ProcessList,
   RecordingsJson,
   RestartAccepted,
   Session,
+  SystemJson,
 } from "./types";
 
 export const API_ROOT = "/api/v1";
@@ -62,7 +65,7 @@ export function cameraPath(cameraId: string): string {
   return `${API_ROOT}/cameras/${encodeURIComponent(cameraId)}`;
 }
 
-function range(startMs: number, endMs: number): string {
+export function range(startMs: number, endMs: number): string {
   const start = new Date(startMs).toISOString();
   return new URLSearchParams({ start, end: new Date(endMs).toISOString() }).toString();
 }
@@ -73,6 +76,9 @@ export const url = {
   snapshot: (cameraId: string, atMs?: number) =>
     `${cameraPath(cameraId)}/snapshot.jpg` +
     (atMs === undefined ? "" : `?${new URLSearchParams({ at: new Date(atMs).toISOString() }).toString()}`),
+  thumbnail: (cameraId: string, atMs: number, width: number) =>
+    `${cameraPath(cameraId)}/thumbnail.jpg?` +
+    new URLSearchParams({ at: new Date(atMs).toISOString(), width: String(width) }).toString(),
   playlist: (cameraId: string, startMs: number, endMs: number) =>
     `${cameraPath(cameraId)}/playback.m3u8?${range(startMs, endMs)}`,
   exportMp4: (cameraId: string, startMs: number, endMs: number) =>
@@ -94,7 +100,7 @@ export async function apiError(response: Response): Promise<ApiError | Unreachab
 /** A server that takes longer is as good as away; what it was asked is asked again. */
 const ANSWER_WITHIN_MS = 20_000;
 
-async function request<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
+export async function request<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
   const init: RequestInit = { method, headers: { accept: "application/json" }, cache: "no-store" };
   if (body !== undefined) {
     init.body = JSON.stringify(body);
@@ -130,6 +136,30 @@ export const api = {
       undefined,
       signal,
     ),
+  /** resolutionS: how far apart what is told must be, in seconds. */
+  coverage: (cameraIds: readonly string[], startMs: number, endMs: number, resolutionS: number, signal?: AbortSignal) =>
+    request<CoverageJson>(
+      "GET",
+      `${API_ROOT}/coverage?${range(startMs, endMs)}&` +
+        new URLSearchParams({ cameras: cameraIds.join(","), resolution: String(resolutionS) }).toString(),
+      undefined,
+      signal,
+    ),
+  /** The newest first. */
+  events: (cameraId: string, sinceMs: number, untilMs: number, limit: number, signal?: AbortSignal) =>
+    request<EventListJson>(
+      "GET",
+      `${API_ROOT}/events?` +
+        new URLSearchParams({
+          camera_id: cameraId,
+          since: new Date(sinceMs).toISOString(),
+          until: new Date(untilMs).toISOString(),
+          limit: String(limit),
+        }).toString(),
+      undefined,
+      signal,
+    ),
+  system: (signal?: AbortSignal) => request<SystemJson>("GET", `${API_ROOT}/system`, undefined, signal),
   processes: async (signal?: AbortSignal) =>
     (await request<ProcessList>("GET", `${API_ROOT}/system/processes`, undefined, signal)).processes,
   restartProcess: (worker: string) =>

@@ -87,10 +87,17 @@ export function useCameras(): CamerasAnswer {
 }
 
 /** Recordings of a stretch of time; polled while it may still grow. The previous answer stays while a new one loads. */
-export function useRecordings(cameraId: string, startMs: number, endMs: number, growing: boolean): Recordings {
+export function useRecordings(
+  cameraId: string,
+  startMs: number,
+  endMs: number,
+  growing: boolean,
+  enabled = true,
+): Recordings {
   const { data } = useQuery({
     queryKey: ["recordings", cameraId, startMs, endMs],
     queryFn: ({ signal }) => fetchRecordings(cameraId, startMs, endMs, signal),
+    enabled,
     refetchInterval: growing ? RECORDINGS_POLL_MS : false,
     staleTime: growing ? 0 : 60_000,
     placeholderData: (previous, query) =>

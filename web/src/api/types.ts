@@ -1,13 +1,44 @@
 /** What /api/v1 answers, as JSON gives it. Times are RFC 3339 texts in UTC. */
 
 export type CameraState = "connecting" | "live" | "failed" | "stopped";
-export type RecordMode = "continuous" | "off";
+export type RecordMode = "continuous" | "events" | "schedule" | "off";
+export type RecordingState = "recording" | "waiting_event" | "not_scheduled" | "off" | "failed";
+export type Weekday = "mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun";
 export type Transport = "tcp" | "udp";
 
 export interface WebRtcPlayable {
   playable: boolean;
   reason: "b_frames" | "codec" | null;
   detail: string | null;
+}
+
+export interface EventRecording {
+  kinds: string[];
+  /** A number and a unit: `10s`. */
+  pre_roll: string;
+  post_roll: string;
+}
+
+export interface ScheduleEntry {
+  days: Weekday[];
+  /** HH:MM, local; an `end` not after it is of the next day. */
+  start: string;
+  end: string;
+  record: "continuous" | "events";
+}
+
+export interface Schedule {
+  /** null: that of the site. */
+  time_zone: string | null;
+  entries: ScheduleEntry[];
+}
+
+/** null: no limit. Durations as `90d`, the size as `50GiB`. */
+export interface RetentionLimits {
+  events: string | null;
+  minimum: string | null;
+  maximum: string | null;
+  size: string | null;
 }
 
 export interface Camera {
@@ -19,6 +50,10 @@ export interface Camera {
   record: RecordMode;
   /** A number and a unit: `30d`, `12h`. */
   retention: string;
+  events: EventRecording;
+  schedule: Schedule | null;
+  retention_class: string | null;
+  limits: RetentionLimits;
   managed_by: "file" | "api";
   state: CameraState;
   /** For a person, in English; `reason_code` is what the app translates. */
@@ -33,6 +68,7 @@ export interface Camera {
   audio: string | null;
   last_frame_at: string | null;
   recording: boolean;
+  recording_state: RecordingState;
   /** Why recording fails, in the server's words; null when nothing is wrong. */
   recording_error: string | null;
   viewers: number;
@@ -50,6 +86,10 @@ export interface NewCamera {
   transport: Transport;
   record: RecordMode;
   retention: string;
+  events: EventRecording;
+  schedule: Schedule | null;
+  retention_class: string | null;
+  limits: RetentionLimits;
 }
 
 export type CameraPatch = Partial<Omit<NewCamera, "id">>;
@@ -80,13 +120,38 @@ export interface RecordingsJson {
   gaps: GapJson[];
 }
 
+export interface CoverageJson {
+  cameras: {
+    id: string;
+    spans: SpanJson[];
+    event_spans: SpanJson[];
+    locked: SpanJson[];
+  }[];
+}
+
+export interface EventJson {
+  id: string;
+  at: string;
+  kind: string;
+  camera: string | null;
+  text: string;
+}
+
+export interface EventListJson {
+  events: EventJson[];
+}
+
+export interface SystemJson {
+  site?: { name: string; time_zone: string };
+}
+
 export interface Session {
   required: boolean;
   authenticated: boolean;
   version: string;
 }
 
-export type ProcessRole = "supervisor" | "media" | "stream" | "api" | "keeper" | "nats";
+export type ProcessRole = "supervisor" | "media" | "stream" | "api" | "keeper" | "render" | "nats";
 export type ProcessState = "starting" | "running" | "stopping" | "waiting" | "stopped";
 
 /** One process of the system, as its supervisor sees it. */

@@ -15,14 +15,16 @@ import { Shell } from "./Shell";
 
 // hls.js and the forms come after the wall, which does not wait for them.
 const camera = latePage(() => import("../playback/CameraPage").then((m) => m.CameraPage));
+const sync = latePage(() => import("../sync/SyncPage").then((m) => m.SyncPage));
 const cameras = latePage(() => import("../cameras/CamerasPage").then((m) => m.CamerasPage));
+const evidence = latePage(() => import("../evidence/EvidencePage").then((m) => m.EvidencePage));
 const system = latePage(() => import("../system/SystemPage").then((m) => m.SystemPage));
 const AHEAD_MS = 5_000;
 
 /** Fetch the other pages when the first has settled: they must open also while the server restarts. */
 function useOtherPages(): void {
   useEffect(() => {
-    const timer = setTimeout(() => [camera, cameras, system].forEach((late) => late.fetchAhead()), AHEAD_MS);
+    const timer = setTimeout(() => [camera, sync, cameras, evidence, system].forEach((late) => late.fetchAhead()), AHEAD_MS);
     return () => clearTimeout(timer);
   }, []);
 }
@@ -71,8 +73,10 @@ export function App() {
       <Routes>
         <Route element={<Shell session={session.data} />}>
           <Route index element={page(<GridPage />)} />
+          <Route path="playback" element={page(<sync.Page />)} />
           <Route path="cameras" element={page(<cameras.Page />)} />
           <Route path="cameras/:cameraId" element={page(<camera.Page />)} />
+          <Route path="evidence/:tab?" element={page(<evidence.Page />)} />
           <Route path="system" element={page(<system.Page />)} />
           <Route path="*" element={<NotFound />} />
         </Route>

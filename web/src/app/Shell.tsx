@@ -1,10 +1,14 @@
 /** The frame around every page: header, notice of a lost connection, footer with the system's health. */
-import { IconCpu, IconLayoutGrid, IconSettings } from "@tabler/icons-react";
+import { IconCpu, IconFingerprint, IconLayoutGrid, IconPlayerPlay, IconSettings } from "@tabler/icons-react";
 import { useTranslation } from "react-i18next";
 import { Link, NavLink, Outlet } from "react-router";
 
+import { useSite } from "../api/coverage";
+import { useAlarms } from "../api/evidenceQueries";
 import { useCameras } from "../api/queries";
 import type { Session } from "../api/types";
+import { AlarmBanner } from "../storage/AlarmBanner";
+import { AlarmBell } from "../storage/AlarmBell";
 import { ConnectionNotice } from "./ConnectionNotice";
 import { HEADER_TOOLS_ID } from "./HeaderTools";
 import { Logo } from "./Logo";
@@ -14,10 +18,12 @@ import classes from "./shell.module.css";
 export function Shell({ session }: { session: Session }) {
   const { t } = useTranslation();
   const { cameras, connection } = useCameras();
+  const alarms = useAlarms();
+  useSite();
   const known = connection !== "lost";
   const live = cameras.filter((camera) => camera.state === "live").length;
   const failed = cameras.filter((camera) => camera.state === "failed").length;
-  const unrecorded = cameras.filter((camera) => camera.record === "continuous" && !camera.recording).length;
+  const unrecorded = cameras.filter((camera) => camera.recording_state === "failed").length;
   return (
     <div className={classes.shell}>
       <header className={classes.header}>
@@ -33,6 +39,14 @@ export function Shell({ session }: { session: Session }) {
             <IconLayoutGrid size={18} aria-hidden />
             {t("nav.live")}
           </NavLink>
+          <NavLink to="/playback" end className={classes.link ?? ""}>
+            <IconPlayerPlay size={18} aria-hidden />
+            {t("nav.playback")}
+          </NavLink>
+          <NavLink to="/evidence" className={classes.link ?? ""}>
+            <IconFingerprint size={18} aria-hidden />
+            {t("nav.evidence")}
+          </NavLink>
           <NavLink to="/cameras" end className={classes.link ?? ""}>
             <IconSettings size={18} aria-hidden />
             {t("nav.cameras")}
@@ -43,9 +57,13 @@ export function Shell({ session }: { session: Session }) {
           </NavLink>
         </nav>
         <div id={HEADER_TOOLS_ID} className={classes.tools} />
+        <AlarmBell alarms={alarms} />
         <Menu session={session} />
       </header>
-      <ConnectionNotice connection={connection} />
+      <div>
+        <ConnectionNotice connection={connection} />
+        <AlarmBanner alarms={alarms} />
+      </div>
       <main id="main" className={classes.main} tabIndex={-1}>
         <Outlet />
       </main>

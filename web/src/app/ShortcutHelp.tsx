@@ -16,12 +16,21 @@ const SHORTCUTS = {
     play: ["Space", "K"],
     jump: ["←", "→"],
     frame: [",", "."],
-    speed: ["[", "]"],
+    reverse: ["R"],
+    speed: ["[", "]", "\\"],
+    goTo: ["T"],
     live: ["L"],
     gap: ["G"],
+    event: ["E"],
     marks: ["I", "O"],
+    bookmark: ["B"],
     sound: ["M"],
     fullscreen: ["F"],
+  },
+  sync: {
+    choose: ["C"],
+    move: ["←", "→", "↑", "↓"],
+    sound: ["M"],
   },
   timeline: {
     cursor: ["←", "→"],
@@ -93,12 +102,26 @@ export function ShortcutHelp({ opened, onClose }: { opened: boolean; onClose: ()
               {row(SHORTCUTS.player.play, t("shortcuts.player.play"))}
               {row(SHORTCUTS.player.jump, t("shortcuts.player.jump"))}
               {row(SHORTCUTS.player.frame, t("shortcuts.player.frame"))}
+              {row(SHORTCUTS.player.reverse, t("shortcuts.player.reverse"))}
               {row(SHORTCUTS.player.speed, t("shortcuts.player.speed"))}
+              {row(SHORTCUTS.player.goTo, t("shortcuts.player.goTo"))}
               {row(SHORTCUTS.player.live, t("shortcuts.player.live"))}
               {row(SHORTCUTS.player.gap, t("shortcuts.player.gap"))}
+              {row(SHORTCUTS.player.event, t("shortcuts.player.event"))}
               {row(SHORTCUTS.player.marks, t("shortcuts.player.marks"))}
+              {row(SHORTCUTS.player.bookmark, t("shortcuts.player.bookmark"))}
               {row(SHORTCUTS.player.sound, t("shortcuts.player.sound"))}
               {row(SHORTCUTS.player.fullscreen, t("shortcuts.player.fullscreen"))}
+            </Table.Tbody>
+          </Table>
+          <Title order={3} size="h5">
+            {t("shortcuts.sync.title")}
+          </Title>
+          <Table>
+            <Table.Tbody>
+              {row(SHORTCUTS.sync.choose, t("shortcuts.sync.choose"))}
+              {row(SHORTCUTS.sync.move, t("shortcuts.sync.move"))}
+              {row(SHORTCUTS.sync.sound, t("shortcuts.sync.sound"))}
             </Table.Tbody>
           </Table>
         </Stack>

@@ -8,7 +8,6 @@ import {
   SegmentedControl,
   Select,
   Stack,
-  Switch,
   TextInput,
 } from "@mantine/core";
 import { useForm } from "@mantine/form";
@@ -28,8 +27,10 @@ import {
   patchOf,
   RETENTION_UNITS,
   type RetentionUnit,
+  serverErrors,
   slug,
 } from "./cameraForm";
+import { KeepingFields, RecordingFields } from "./RecordingFields";
 
 interface Props {
   /** The camera to change; null to add one. */
@@ -65,8 +66,7 @@ function Form({ camera, onClose }: Props) {
 
   const onError = (error: Error) => {
     if (!(error instanceof ApiError)) return;
-    const fields = Object.entries(error.fieldErrors()).filter(([field]) => field in form.values);
-    form.setErrors(Object.fromEntries(fields));
+    form.setErrors(serverErrors(error.fieldErrors()));
   };
   const submit = form.onSubmit((values) => {
     change.mutate(
@@ -147,11 +147,8 @@ function Form({ camera, onClose }: Props) {
             }
           />
         </Group>
-        <Switch
-          {...form.getInputProps("record", { type: "checkbox" })}
-          label={t("form.record")}
-          description={t("form.recordHelp")}
-        />
+        <RecordingFields form={form} />
+        <KeepingFields form={form} />
         <Group justify="flex-end">
           <Button variant="default" onClick={onClose}>
             {t("form.cancel")}

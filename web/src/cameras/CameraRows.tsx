@@ -4,7 +4,7 @@ import { IconLock, IconPencil, IconTrash } from "@tabler/icons-react";
 import { useTranslation } from "react-i18next";
 import { Link } from "react-router";
 
-import type { Camera } from "../api/types";
+import type { Camera, RecordingState } from "../api/types";
 import { useFormat } from "../i18n/format";
 import { reasonFor } from "../live/reasons";
 import { StateBadge } from "../live/StateBadge";
@@ -130,19 +130,31 @@ function Stream({ camera }: { camera: Camera }) {
   return <Text size="sm">{parts.length > 0 ? parts.join(" · ") : "–"}</Text>;
 }
 
+const RECORDING_COLOURS = {
+  recording: "green",
+  waiting_event: "blue",
+  not_scheduled: "gray",
+  off: "gray",
+  failed: "red",
+} as const satisfies Record<RecordingState, string>;
+
 function Recording({ camera }: { camera: Camera }) {
   const { t } = useTranslation("cameras");
   const format = useFormat();
-  if (camera.record === "off") return <Text size="sm">{t("recording.off")}</Text>;
+  const { record, recording_state: state } = camera;
+  if (record === "off") return <Text size="sm">{t("recording.off")}</Text>;
   return (
-    <Group gap={6} wrap="nowrap">
-      <Badge color={camera.recording ? "green" : "red"} variant="light">
-        {t(camera.recording ? "recording.on" : "recording.fault")}
-      </Badge>
-      <Text size="sm" c="dimmed">
+    <div data-testid={`recording-${camera.id}`} data-state={state}>
+      <Group gap={6} wrap="nowrap">
+        <Badge color={RECORDING_COLOURS[state]} variant="light" tt="none">
+          {t(`recording.${state}`)}
+        </Badge>
+        {record !== "continuous" && <Text size="xs">{t(`mode.${record}.name`)}</Text>}
+      </Group>
+      <Text size="xs" c="dimmed" maw={260}>
         {camera.recording_error ?? t("recording.kept", { retention: format.duration(retentionMs(camera.retention)) })}
       </Text>
-    </Group>
+    </div>
   );
 }
 

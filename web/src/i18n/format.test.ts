@@ -42,3 +42,16 @@ test("the browser's region is kept where it is of the app's language", () => {
 test("any Portuguese is answered in Brazilian Portuguese, anything else unknown in English", () => {
   expect(["pt", "pt-PT", "pt-BR", "de", "en-AU"].map(nearestLanguage)).toEqual(["pt-BR", "pt-BR", "pt-BR", "en", "en"]);
 });
+
+test("times are of the zone that is shown, which is named where clocks elsewhere differ or show it twice", () => {
+  const site = createFormat("en-GB", "Europe/Berlin", ["America/Sao_Paulo", "Europe/Berlin"]);
+  const noon = Date.parse("2026-07-01T10:00:00Z");
+  expect(site.dateTime(noon)).toBe("1 Jul 2026, 12:00:00 CEST");
+  const alone = createFormat("en-GB", "Europe/Berlin", ["Europe/Berlin"]);
+  expect(alone.dateTime(noon)).toBe("1 Jul 2026, 12:00:00");
+  expect(["2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z"].map((text) => alone.dateTime(Date.parse(text)))).toEqual([
+    "25 Oct 2026, 02:30:00 CEST",
+    "25 Oct 2026, 02:30:00 CET",
+  ]);
+  expect(alone.exactTime(Date.parse("2026-07-01T10:00:00.040Z"))).toBe("12:00:00.040");
+});

@@ -3,18 +3,26 @@ import { useMemo } from "react";
 import { useTranslation } from "react-i18next";
 
 import { nearestLanguage } from "./languages";
+import { comesTwice, differs, viewerZone } from "./zone";
+import { useZones } from "./zoneChoice";
 
 export interface Format {
   /** 14:03 */
   minute: (ms: number) => string;
   /** 14:03:22 */
   time: (ms: number) => string;
+  /** 14:03:22.040 */
+  exactTime: (ms: number) => string;
   /** 23 Nov */
   day: (ms: number) => string;
+  /** Nov 2026 */
+  month: (ms: number) => string;
   /** Mon, 23 Nov 2026 */
   date: (ms: number) => string;
-  /** 23 Nov 2026, 14:03:22 */
+  /** 23 Nov 2026, 14:03:22; with the zone where it could be taken for another. */
   dateTime: (ms: number) => string;
+  /** CET, GMT-3: where the time could be taken for another, else null. */
+  zoneMark: (ms: number) => string | null;
   number: (value: number, digits?: number) => string;
   /** 3.2% of a share from 0 to 1 */
   percent: (share: number) => string;
@@ -78,20 +86,37 @@ function duration(language: string, ms: number, unitDisplay: "short" | "narrow")
   return parts.join(" ");
 }
 
-/** Formats in `language`; times are in the zone of the browser. 24-hour clock, as control rooms keep it. */
-export function createFormat(language: string): Format {
+/** The zone's abbreviation at an instant. */
+export function zoneName(language: string, zone: string, ms: number): string {
+  const parts = new Intl.DateTimeFormat(language, { timeZone: zone, timeZoneName: "short" }).formatToParts(ms);
+  return parts.find(({ type }) => type === "timeZoneName")?.value ?? zone;
+}
+
+/**
+ * Formats in `language`; times are in `zone`, on a 24-hour clock, as control rooms keep it.
+ *
+ * otherZones: zones that the reader may take a time for; where their clocks differ, or show it twice, the zone is said.
+ */
+export function createFormat(language: string, zone = viewerZone(), otherZones: readonly string[] = []): Format {
   const time = (options: Intl.DateTimeFormatOptions) => {
-    const format = new Intl.DateTimeFormat(language, { hourCycle: "h23", ...options });
+    const format = new Intl.DateTimeFormat(language, { hourCycle: "h23", timeZone: zone, ...options });
     return (ms: number) => format.format(ms);
   };
+  const zoneMark = (ms: number) =>
+    otherZones.some((other) => differs(zone, other, ms)) || comesTwice(zone, ms) ? zoneName(language, zone, ms) : null;
   const hm = { hour: "2-digit", minute: "2-digit" } as const;
   const hms = { ...hm, second: "2-digit" } as const;
+  const dateTime = time({ day: "numeric", month: "short", year: "numeric", ...hms });
+  const marked = (text: string, mark: string | null) => (mark === null ? text : `${text} ${mark}`);
   return {
     minute: time(hm),
     time: time(hms),
+    exactTime: time({ ...hms, fractionalSecondDigits: 3 }),
     day: time({ day: "numeric", month: "short" }),
+    month: time({ month: "short", year: "numeric" }),
     date: time({ weekday: "short", day: "numeric", month: "short", year: "numeric" }),
-    dateTime: time({ day: "numeric", month: "short", year: "numeric", ...hms }),
+    dateTime: (ms) => marked(dateTime(ms), zoneMark(ms)),
+    zoneMark,
     number: (value, digits = 0) =>
       new Intl.NumberFormat(language, { maximumFractionDigits: digits }).format(value),
     percent: (share) =>
@@ -117,5 +142,9 @@ export function regional(language: string, wanted: readonly string[]): string {
 
 export function useFormat(): Format {
   const { i18n } = useTranslation();
-  return useMemo(() => createFormat(regional(i18n.language, navigator.languages)), [i18n.language]);
+  const { shown, viewer, site } = useZones();
+  return useMemo(
+    () => createFormat(regional(i18n.language, navigator.languages), shown, site === null ? [viewer] : [viewer, site]),
+    [i18n.language, shown, viewer, site],
+  );
 }

@@ -24,7 +24,7 @@ void i18n
     resources: catalogs,
     fallbackLng: "en",
     supportedLngs: Object.keys(catalogs),
-    ns: ["app", "live", "playback", "cameras", "system"],
+    ns: Object.keys(catalogs.en),
     defaultNS: "app",
     interpolation: { escapeValue: false }, // React escapes
   });

@@ -1,4 +1,5 @@
-/** Between an instant and the local date and time that form fields hold. Pure. */
+/** Between an instant and the date and time that form fields hold, in the zone that is shown. Pure. */
+import { instantOf, wallTime } from "./zone";
 
 export interface LocalTime {
   /** YYYY-MM-DD */
@@ -9,17 +10,20 @@ export interface LocalTime {
 
 const two = (value: number) => String(value).padStart(2, "0");
 
-export function toLocalTime(ms: number): LocalTime {
-  const at = new Date(ms);
+export function toLocalTime(zone: string, ms: number): LocalTime {
+  const { year, month, day, hour, minute, second } = wallTime(zone, ms);
   return {
-    date: `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`,
-    time: `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`,
+    date: `${String(year).padStart(4, "0")}-${two(month)}-${two(day)}`,
+    time: `${two(hour)}:${two(minute)}:${two(second)}`,
   };
 }
 
-/** The instant of a local date and time; null while they are incomplete. */
-export function fromLocalTime({ date, time }: LocalTime): number | null {
+/** The instant of a date and time; null while they are incomplete or there is no such day. */
+export function fromLocalTime(zone: string, { date, time }: LocalTime): number | null {
   if (!/^\d{4}-\d\d-\d\d$/.test(date) || !/^\d\d:\d\d(:\d\d)?$/.test(time)) return null;
-  const ms = new Date(`${date}T${time}`).getTime();
-  return Number.isNaN(ms) ? null : ms;
+  const ms = Date.parse(`${date}T${time}Z`);
+  if (Number.isNaN(ms)) return null;
+  const utc = wallTime("UTC", ms);
+  // Date.parse takes 31 February for 3 March in some engines.
+  return utc.day === Number(date.slice(8)) ? instantOf(zone, utc) : null;
 }

@@ -55,6 +55,7 @@ export function LiveTile({ camera, tabIndex, onFocus }: Props) {
       className={classes.tile}
       data-testid={`tile-${camera.id}`}
       data-state={status.state}
+      data-unrecorded={camera.recording_state === "failed" || undefined}
       aria-label={t("tileLabel", { name: camera.name, state: t(`state.${status.state}`) })}
       // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- see above
       tabIndex={tabIndex}
@@ -68,7 +69,7 @@ export function LiveTile({ camera, tabIndex, onFocus }: Props) {
         <Link to={page} className={classes.name} tabIndex={-1}>
           {camera.name}
         </Link>
-        {camera.record === "continuous" && <RecordingMark recording={camera.recording} error={camera.recording_error} />}
+        <RecordingMark camera={camera} />
         {latencyMs !== null && (
           <span className={classes.latency} title={t("latencyHelp")}>
             {format.milliseconds(latencyMs)}

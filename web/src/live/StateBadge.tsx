@@ -2,6 +2,7 @@
 import { useTranslation } from "react-i18next";
 
 import { useCameras } from "../api/queries";
+import type { Camera } from "../api/types";
 import classes from "./live.module.css";
 import type { TileState } from "./tileState";
 
@@ -16,10 +17,19 @@ export function StateBadge({ state }: { state: TileState }) {
 }
 
 /** Whether it is being recorded; that it is not, although it should be, is an alarm. */
-export function RecordingMark({ recording, error }: { recording: boolean; error: string | null }) {
+export function RecordingMark({ camera }: { camera: Pick<Camera, "recording_state" | "recording_error"> }) {
   const { t } = useTranslation("live");
   const { connection } = useCameras();
-  if (connection === "lost") return null; // nobody knows
+  const { recording_state: state, recording_error: error } = camera;
+  if (connection === "lost" || state === "off") return null; // nobody knows, or nobody wants it
+  if (state === "waiting_event" || state === "not_scheduled") {
+    return (
+      <span className={classes.recording} data-recording="later" data-testid="recording-mark">
+        {t(state === "waiting_event" ? "waitingEvent" : "notScheduled")}
+      </span>
+    );
+  }
+  const recording = state === "recording";
   return (
     <span className={classes.recording} data-recording={recording} title={recording ? t("recording") : (error ?? t("notRecording"))}>
       <span className={classes.dot} aria-hidden />

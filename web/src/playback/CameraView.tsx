@@ -1,16 +1,21 @@
 /** Live and playback of one camera in one place, with its timeline. */
-import { useRef } from "react";
+import { useMemo, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { useNavigate } from "react-router";
 
 import type { Camera } from "../api/types";
+import { useBookmarks } from "../api/evidenceQueries";
 import { toggleFullscreen } from "../app/fullscreen";
 import { useTitle } from "../app/useTitle";
+import { BookmarkDialog, type BookmarkSubject } from "../bookmarks/BookmarkDialog";
+import { useVerification } from "../evidence/useVerification";
+import { ChangedAlert, VerifiedBadge } from "../evidence/VerifiedBadge";
 import { tileStatus } from "../live/tileState";
 import { useLatency } from "../live/useLatency";
 import { useLive } from "../live/useLive";
 import { Timeline } from "../timeline/Timeline";
 import { TimelineToolbar } from "../timeline/TimelineToolbar";
+import { fetchRange } from "../timeline/view";
 import { CameraFacts } from "./CameraFacts";
 import { CameraHeader } from "./CameraHeader";
 import { PlayerArea } from "./PlayerArea";
@@ -32,13 +37,21 @@ export function CameraView({ camera, cameras }: Props) {
   const stage = useRef<HTMLDivElement>(null);
   const video = useRef<HTMLVideoElement>(null);
   const host = useRef<HTMLDivElement>(null);
+  const cameraIds = useMemo(() => [camera.id], [camera.id]);
   const model = useCamera(camera, host);
   const { playback, controls, recordings, selection } = model;
   const live = useLive(camera, !playback.active);
   const status = tileStatus(camera, live.state);
   const latencyMs = useLatency(video, !playback.active && status.state === "live");
   const fullscreen = () => toggleFullscreen(stage.current);
-  usePlayerKeys(model, camera, fullscreen);
+  const verification = useVerification(camera.id, playback.active ? model.playheadMs : null);
+  const { items: bookmarks } = useBookmarks({ cameraId: camera.id, ...fetchRange(model.view) });
+  const [marking, setMarking] = useState<BookmarkSubject | null>(null);
+  const markHere = () => {
+    const ms = Math.min(model.playheadMs, Date.now());
+    setMarking({ cameraId: camera.id, span: { startMs: ms, endMs: ms } });
+  };
+  usePlayerKeys(model, fullscreen, markHere);
 
   const goTo = (offset: number) => {
     const other = cameras.at((cameras.indexOf(camera) + offset) % cameras.length);
@@ -47,7 +60,14 @@ export function CameraView({ camera, cameras }: Props) {
 
   return (
     <div className={classes.page}>
-      <CameraHeader camera={camera} state={playback.active ? camera.state : status.state} onOther={cameras.length > 1 ? goTo : null} />
+      <CameraHeader
+        camera={camera}
+        state={playback.active ? camera.state : status.state}
+        atMs={playback.active ? model.playheadMs : null}
+        onOther={cameras.length > 1 ? goTo : null}
+      >
+        {playback.active && <VerifiedBadge verification={verification} />}
+      </CameraHeader>
       <div className={classes.player}>
         <PlayerArea
           stage={stage}
@@ -63,6 +83,7 @@ export function CameraView({ camera, cameras }: Props) {
         <TransportBar camera={camera} model={model} onFullscreen={fullscreen} />
       </div>
       <aside className={classes.aside}>
+        {playback.active && <ChangedAlert segment={verification.segment} />}
         <SelectionPanel
           camera={camera}
           recordings={recordings}
@@ -70,14 +91,16 @@ export function CameraView({ camera, cameras }: Props) {
           onSelect={controls.select}
           playheadMs={model.playheadMs}
           nowMs={model.nowMs}
+          onBookmark={(span) => setMarking({ cameraId: camera.id, span })}
         />
         <CameraFacts camera={camera} live={live} latencyMs={latencyMs} watching={!playback.active} />
       </aside>
       <section className={classes.timeline} aria-label={t("timeline.label")}>
-        <TimelineToolbar cameraId={camera.id} model={model} />
+        <TimelineToolbar cameraIds={cameraIds} model={model} />
         <Timeline
           cameraId={camera.id}
           recordings={recordings}
+          coverage={model.coverage}
           view={model.view}
           changeView={model.changeView}
           nowMs={model.nowMs}
@@ -87,8 +110,10 @@ export function CameraView({ camera, cameras }: Props) {
           onSelect={controls.select}
           onSeek={controls.playFrom}
           onLive={controls.backToLive}
+          bookmarks={bookmarks ?? []}
         />
       </section>
+      {marking && <BookmarkDialog subject={marking} onClose={() => setMarking(null)} />}
     </div>
   );
 }

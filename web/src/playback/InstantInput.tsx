@@ -1,22 +1,26 @@
-/** A local date and a time to the second, typed or picked. */
+/** A date and a time to the second in the zone that is shown, typed or picked. */
 import { Group, Input } from "@mantine/core";
 import { DatePickerInput, TimePicker } from "@mantine/dates";
 import { useTranslation } from "react-i18next";
 
 import { fromLocalTime, type LocalTime, toLocalTime } from "../i18n/localTime";
+import { useZone } from "../i18n/zoneChoice";
 
 interface Props {
   label: string;
   value: number;
   maxMs: number;
   onChange: (ms: number) => void;
+  /** In a dialog, typing begins with the hours. */
+  focusTime?: boolean;
 }
 
-export function InstantInput({ label, value, maxMs, onChange }: Props) {
+export function InstantInput({ label, value, maxMs, onChange, focusTime = false }: Props) {
   const { t } = useTranslation("playback");
-  const local = toLocalTime(value);
+  const zone = useZone();
+  const local = toLocalTime(zone, value);
   const change = (part: Partial<LocalTime>) => {
-    const ms = fromLocalTime({ ...local, ...part });
+    const ms = fromLocalTime(zone, { ...local, ...part });
     if (ms !== null) onChange(ms);
   };
   return (
@@ -27,7 +31,7 @@ export function InstantInput({ label, value, maxMs, onChange }: Props) {
           flex={1}
           aria-label={t("selection.dateOf", { field: label })}
           valueFormat="DD MMM YYYY"
-          maxDate={toLocalTime(maxMs).date}
+          maxDate={toLocalTime(zone, maxMs).date}
           value={local.date}
           onChange={(date) => {
             if (date !== null) change({ date });
@@ -39,6 +43,7 @@ export function InstantInput({ label, value, maxMs, onChange }: Props) {
           size="xs"
           w={112}
           withSeconds
+          data-autofocus={focusTime || undefined}
           format="24h"
           aria-label={label}
           hoursInputLabel={t("selection.hoursOf", { field: label })}

@@ -1,11 +1,15 @@
 /** Choose a range exactly, see what it holds, download it. */
 import { Alert, Button, Group, Paper, Stack, Text, Title } from "@mantine/core";
-import { IconDownload, IconScissors } from "@tabler/icons-react";
+import { IconBookmark, IconDownload, IconLock, IconScissors } from "@tabler/icons-react";
+import { useMemo, useState } from "react";
 import { useTranslation } from "react-i18next";
 
 import { url } from "../api/client";
 import type { Recordings, Span } from "../api/recordings";
 import type { Camera } from "../api/types";
+import { LockDialog } from "../evidence/LockDialog";
+import { SelectionVerdict } from "../evidence/SelectionVerdict";
+import { ExportButton } from "../exports/ExportButton";
 import { useFormat } from "../i18n/format";
 import { InstantInput } from "./InstantInput";
 import { contentOf, suggestion } from "./selection";
@@ -20,10 +24,12 @@ interface Props {
   onSelect: (span: Span | null) => void;
   playheadMs: number;
   nowMs: number;
+  onBookmark: (span: Span) => void;
 }
 
-export function SelectionPanel({ camera, recordings, selection, onSelect, playheadMs, nowMs }: Props) {
+export function SelectionPanel({ camera, recordings, selection, onSelect, playheadMs, nowMs, onBookmark }: Props) {
   const { t } = useTranslation("playback");
+  const cameraIds = useMemo(() => [camera.id], [camera.id]);
   const offered = suggestion(playheadMs, nowMs);
   return (
     <Paper withBorder p="sm" component="section" aria-label={t("selection.title")}>
@@ -55,8 +61,45 @@ export function SelectionPanel({ camera, recordings, selection, onSelect, playhe
             </Button>
           )}
         </Group>
+        <Group gap="xs">
+          <ExportButton cameraIds={cameraIds} range={selection ?? offered} nowMs={nowMs} size="compact-sm" />
+          {selection && <RangeActions camera={camera} range={selection} onBookmark={onBookmark} />}
+        </Group>
       </Stack>
     </Paper>
+  );
+}
+
+/** What else is done with a range: kept, and found again. */
+function RangeActions({ camera, range, onBookmark }: { camera: Camera; range: Span; onBookmark: (span: Span) => void }) {
+  const { t } = useTranslation("evidence");
+  const { t: bookmarkText } = useTranslation("bookmarks");
+  const [locking, setLocking] = useState(false);
+  const invalid = range.endMs <= range.startMs;
+  return (
+    <>
+      <Button
+        size="compact-sm"
+        variant="default"
+        disabled={invalid}
+        data-testid="bookmark-range"
+        leftSection={<IconBookmark size={15} aria-hidden />}
+        onClick={() => onBookmark(range)}
+      >
+        {bookmarkText("button")}
+      </Button>
+      <Button
+        size="compact-sm"
+        variant="default"
+        disabled={invalid}
+        data-testid="lock-range"
+        leftSection={<IconLock size={15} aria-hidden />}
+        onClick={() => setLocking(true)}
+      >
+        {t("lock.button")}
+      </Button>
+      {locking && <LockDialog camera={camera} range={range} onClose={() => setLocking(false)} />}
+    </>
   );
 }
 
@@ -91,7 +134,7 @@ function Download({ camera, recordings, range, chosen }: RangeProps & { chosen: 
 
 type ChosenProps = RangeProps & { onSelect: (span: Span) => void; nowMs: number };
 
-function Chosen({ recordings, range, onSelect, nowMs }: ChosenProps) {
+function Chosen({ camera, recordings, range, onSelect, nowMs }: ChosenProps) {
   const { t } = useTranslation("playback");
   const format = useFormat();
   const { startMs, endMs } = range;
@@ -122,6 +165,7 @@ function Chosen({ recordings, range, onSelect, nowMs }: ChosenProps) {
           {t("selection.missing", { duration: format.duration(content.missingMs) })}
         </Alert>
       )}
+      {!invalid && !empty && <SelectionVerdict cameraId={camera.id} range={range} />}
     </>
   );
 }

@@ -1,28 +1,16 @@
-/** Play, pause, jump, speed, sound, snapshot: the controls under the picture. */
-import { ActionIcon, Button, Select, Text, Tooltip } from "@mantine/core";
-import {
-  IconArrowsMaximize,
-  IconCamera,
-  IconChevronsLeft,
-  IconChevronsRight,
-  IconPlayerPause,
-  IconPlayerPlay,
-  IconRewindBackward10,
-  IconRewindForward10,
-  IconVolume,
-  IconVolumeOff,
-} from "@tabler/icons-react";
-import type { ReactNode } from "react";
+/** The controls under the picture of one camera. */
+import { ActionIcon, Button, Tooltip } from "@mantine/core";
+import { IconArrowsMaximize, IconCamera, IconVolume, IconVolumeOff } from "@tabler/icons-react";
 import { useTranslation } from "react-i18next";
 
 import { url } from "../api/client";
 import type { Camera } from "../api/types";
-import { useFormat } from "../i18n/format";
+import { Control } from "./Control";
 import classes from "./playback.module.css";
+import { hasSound } from "./rates";
 import { soundOf } from "./sound";
+import { TransportButtons } from "./TransportButtons";
 import type { CameraModel } from "./useCamera";
-
-export const RATES: readonly number[] = [0.5, 1, 2, 4, 8];
 
 interface Props {
   camera: Camera;
@@ -32,11 +20,10 @@ interface Props {
 
 export function TransportBar({ camera, model, onFullscreen }: Props) {
   const { t } = useTranslation("playback");
-  const format = useFormat();
   const { playback, playheadMs, muted, controls } = model;
-  const { active, paused } = playback;
+  const { active } = playback;
   const sound = soundOf(camera.audio, active);
-  const running = !active || !paused;
+  const tooFast = active && !hasSound(playback.rate);
   const snapshotName = `${camera.id}-${new Date(playheadMs).toISOString().replaceAll(":", "-")}.jpg`;
   return (
     <div className={classes.transport} role="toolbar" aria-label={t("controls")}>
@@ -51,44 +38,15 @@ export function TransportBar({ camera, model, onFullscreen }: Props) {
       >
         {t(active ? "backToLive" : "mode.live")}
       </Button>
-      <div className={classes.buttons}>
-        <Control label={t("previousGap")} onClick={() => controls.gap(-1)}>
-          <IconChevronsLeft size={20} />
-        </Control>
-        <Control label={t("back10")} onClick={() => controls.seekBy(-10_000)}>
-          <IconRewindBackward10 size={20} />
-        </Control>
-        <Control label={t(running ? "pause" : "play")} onClick={controls.togglePlay} strong>
-          {running ? <IconPlayerPause size={22} /> : <IconPlayerPlay size={22} />}
-        </Control>
-        <Control label={t("forward10")} onClick={() => controls.seekBy(10_000)} disabled={!active}>
-          <IconRewindForward10 size={20} />
-        </Control>
-        <Control label={t("nextGap")} onClick={() => controls.gap(1)} disabled={!active}>
-          <IconChevronsRight size={20} />
-        </Control>
-      </div>
-      <Text className={classes.clock} component="time" dateTime={new Date(playheadMs).toISOString()}>
-        <span className={classes.clockDate}>{format.date(playheadMs)}</span> {format.time(playheadMs)}
-      </Text>
-      <Select
-        size="xs"
-        w={84}
-        aria-label={t("speed")}
-        allowDeselect={false}
-        disabled={!active}
-        comboboxProps={{ withinPortal: true }}
-        value={String(active ? playback.rate : 1)}
-        onChange={(value) => controls.setRate(Number(value))}
-        data={RATES.map((rate) => ({ value: String(rate), label: format.speed(rate) }))}
-      />
+      <TransportButtons transport={model.transport} nowMs={model.nowMs} />
       <div className={classes.buttons}>
         <Control
-          label={sound === "heard" ? t(muted ? "unmute" : "mute") : t(`sound.${sound}`)}
+          label={sound !== "heard" ? t(`sound.${sound}`) : tooFast ? t("sound.tooFast") : t(muted ? "unmute" : "mute")}
+          shortcut="M"
           onClick={controls.toggleMuted}
-          disabled={sound !== "heard"}
+          disabled={sound !== "heard" || tooFast}
         >
-          {muted || sound !== "heard" ? <IconVolumeOff size={20} /> : <IconVolume size={20} />}
+          {muted || tooFast || sound !== "heard" ? <IconVolumeOff size={20} /> : <IconVolume size={20} />}
         </Control>
         <Tooltip label={t("snapshot")}>
           <ActionIcon
@@ -104,35 +62,10 @@ export function TransportBar({ camera, model, onFullscreen }: Props) {
             <IconCamera size={20} />
           </ActionIcon>
         </Tooltip>
-        <Control label={t("fullscreen")} onClick={onFullscreen}>
+        <Control label={t("fullscreen")} shortcut="F" onClick={onFullscreen}>
           <IconArrowsMaximize size={20} />
         </Control>
       </div>
     </div>
-  );
-}
-
-interface ControlProps {
-  label: string;
-  onClick: () => void;
-  disabled?: boolean;
-  strong?: boolean;
-  children: ReactNode;
-}
-
-function Control({ label, onClick, disabled = false, strong = false, children }: ControlProps) {
-  return (
-    <Tooltip label={label} openDelay={300}>
-      <ActionIcon
-        variant={strong ? "light" : "subtle"}
-        color={strong ? "signal" : "gray"}
-        size="lg"
-        aria-label={label}
-        disabled={disabled}
-        onClick={onClick}
-      >
-        {children}
-      </ActionIcon>
-    </Tooltip>
   );
 }

@@ -1,52 +1,29 @@
 /**
- * Plays a camera's recordings from any time on, window after window, without a seam.
+ * Plays a camera's recordings from any time on, window after window, without a seam, in both directions.
  *
  * The next window loads in a second video element before the current one ends, and a window that is
  * jumped to shows when its first picture is there; until then the old picture stays.
  *
- * Belongs here: order of windows, play state. Does not: one playlist (deck.ts), controls (React).
+ * Belongs here: order of windows, play state. Does not: one playlist (deck.ts), playing by seeking
+ * (seekDrive.ts), controls (React).
  */
-import { url } from "../api/client";
-import { fetchRecordings } from "../api/recordings";
-import { Deck, type DeckProblem } from "./deck";
-import { NEAR_LIVE_MS, planWindow, WINDOW_MS } from "./window";
-
-export type PlaybackProblem = DeckProblem | "empty" | "offline";
-
-export interface PlaybackSnapshot {
-  /** False: nothing is played back; the page shows the present. */
-  active: boolean;
-  /** The time that is shown, or asked for while it loads. */
-  wallMs: number | null;
-  paused: boolean;
-  /** No picture yet, or no data to go on. */
-  loading: boolean;
-  rate: number;
-  problem: PlaybackProblem | null;
-  /** A stretch without recordings that was just skipped. */
-  skipped: { startMs: number; endMs: number } | null;
-  /** Everything recorded has been played: what comes now is live. */
-  caughtUp: boolean;
-}
-
-export const IDLE: PlaybackSnapshot = {
-  active: false,
-  wallMs: null,
-  paused: false,
-  loading: false,
-  rate: 1,
-  problem: null,
-  skipped: null,
-  caughtUp: false,
-};
+import type { Span } from "../api/recordings";
+import { createDeck, type Deck, type DeckLook } from "./deck";
+import { IDLE, PlaybackStore } from "./playbackState";
+import { hasSound, MAY_FALL_BEHIND } from "./rates";
+import { type Edge, SeekDrive } from "./seekDrive";
+import { fallsBehind, SpeedMeter, worthSaying } from "./speed";
+import { NEAR_LIVE_MS, WINDOW_MS } from "./window";
+import { windowBefore, windowFrom } from "./windows";
 
 const TICK_MS = 100;
 const PREPARE_BEFORE_END_S = 20;
-const SKIP_SHOWN_MS = 4_000;
 /** A jump of the picture's time beyond this is a gap, not a frame. */
 const SKIP_MS = 1_500;
+/** Of a picture, to be surely in the one before. */
+const INTO_PICTURE_MS = 10;
 
-export class PlaybackEngine {
+export class PlaybackEngine extends PlaybackStore {
   private current: Deck | null = null;
   private incoming: Deck | null = null;
   private next: Deck | null = null;
@@ -54,66 +31,62 @@ export class PlaybackEngine {
   /** Counts jumps: what an older one finds out later is of no use. */
   private jump = 0;
   private lastMs: number | null = null;
-  private readonly listeners = new Set<() => void>();
   private readonly timer: ReturnType<typeof setInterval>;
-  private state: PlaybackSnapshot = IDLE;
+  private readonly seeks = new SeekDrive();
+  private readonly meter = new SpeedMeter();
   private muted = true;
 
   constructor(
     private readonly cameraId: string,
     private readonly host: HTMLElement,
-    private readonly options: { className: string; label: () => string },
+    private readonly options: DeckLook,
   ) {
+    super();
     this.timer = setInterval(() => this.tick(), TICK_MS);
   }
-
-  readonly subscribe = (listener: () => void): (() => void) => {
-    this.listeners.add(listener);
-    return () => this.listeners.delete(listener);
-  };
-
-  readonly snapshot = (): PlaybackSnapshot => this.state;
 
   /** Show what was at `ms`, or what comes first after it. */
   goTo(ms: number, paused: boolean): void {
     this.publish({ active: true, paused, wallMs: ms, problem: null, skipped: null, caughtUp: false });
-    this.jump += 1;
-    this.lastMs = null;
+    this.begin();
     if (this.current?.ready && this.incoming === null && this.current.seek(ms)) {
       this.dropNext();
-      void this.start(this.current);
-      return;
+      return this.drive(this.current);
     }
     this.dropNext();
-    void this.load(ms, this.jump);
+    void this.load(ms, "after");
   }
 
-  private async load(ms: number, jump: number): Promise<void> {
+  /** A new place: what was measured and prepared for the old one is over. */
+  private begin(): void {
+    this.jump += 1;
+    this.lastMs = null;
+    this.meter.reset();
+    this.seeks.stop();
+  }
+
+  /** after: the window that plays `ms`; before: the one that ends there, shown at its end. */
+  private async load(ms: number, edge: Edge): Promise<void> {
+    const { jump } = this;
     this.publish({ loading: true });
     this.current?.video.pause();
     try {
-      const window = await this.locate(ms);
+      const window = await (edge === "after" ? windowFrom : windowBefore)(this.cameraId, ms);
       if (jump !== this.jump) return;
-      if (!window) return this.publish({ loading: false, problem: "empty" });
-      if (window.startMs - ms > SKIP_MS) this.showSkip(ms, window.startMs);
+      // Before the first picture, that one stays.
+      if (!window) return this.publish({ loading: false, ...(edge === "after" ? { problem: "empty" } : { paused: true }) });
+      const [fromMs, toMs] = edge === "after" ? [ms, window.startMs] : [window.endMs, ms];
+      if (toMs - fromMs > SKIP_MS) this.showSkip(fromMs, toMs);
       this.dropIncoming();
-      this.incoming = this.deck(window.startMs, window.endMs);
+      this.incoming = this.deck(window, edge === "after" ? window.startMs : window.endMs - INTO_PICTURE_MS);
       if (!this.current) this.show(this.incoming);
     } catch {
       if (jump === this.jump) this.publish({ loading: false, problem: "offline" });
     }
   }
 
-  private async locate(ms: number) {
-    const nowMs = Date.now();
-    const near = await fetchRecordings(this.cameraId, ms, Math.min(nowMs, ms + WINDOW_MS));
-    const window = planWindow(near, ms, nowMs);
-    if (window || ms + WINDOW_MS >= nowMs) return window;
-    return planWindow(await fetchRecordings(this.cameraId, ms + WINDOW_MS, nowMs), ms, nowMs);
-  }
-
-  private deck(startMs: number, endMs: number): Deck {
-    const deck: Deck = new Deck({ startMs, endMs }, url.playlist(this.cameraId, startMs, endMs), {
+  private deck(window: Span, startMs = window.startMs): Deck {
+    const deck: Deck = createDeck(this.cameraId, window, startMs, this.host, this.options, {
       onReady: () => {
         if (deck === this.incoming) this.show(deck);
       },
@@ -126,11 +99,7 @@ export class PlaybackEngine {
         else if (deck === this.current || deck === this.incoming) this.publish({ problem, loading: false });
       },
     });
-    deck.video.className = this.options.className;
     deck.video.muted = this.muted;
-    deck.video.setAttribute("aria-label", this.options.label());
-    deck.video.hidden = true;
-    this.host.append(deck.video);
     return deck;
   }
 
@@ -142,21 +111,26 @@ export class PlaybackEngine {
     deck.video.hidden = false;
     deck.video.dataset["testid"] = "playback-video";
     this.refresh();
-    void this.start(deck);
+    this.drive(deck);
+  }
+
+  /** Make the deck do what the state says. */
+  private drive(deck: Deck): void {
+    const { paused, rate, keyPictures } = this.state;
+    this.seeks.stop();
+    this.meter.reset();
+    deck.bufferFor(rate);
+    deck.video.muted = this.muted || !hasSound(rate);
+    if (paused) return deck.video.pause();
+    if (rate > 0 && !keyPictures) return void this.start(deck);
+    deck.video.pause();
+    const onEdge = (edge: Edge) => (edge === "after" ? void this.goOn() : this.goBack());
+    this.seeks.run({ deck, rate, keyPictures, onEdge });
   }
 
   private async start(deck: Deck): Promise<void> {
-    deck.video.playbackRate = this.state.rate;
-    deck.video.muted = this.muted;
-    if (this.state.paused) return;
-    try {
-      await deck.video.play();
-    } catch (error) {
-      // Refused without a gesture: a page opened by a link begins without sound.
-      if (!(error instanceof DOMException) || error.name !== "NotAllowedError") return;
-      deck.video.muted = true;
-      await deck.video.play().catch(() => this.publish({ paused: true }));
-    }
+    deck.setRate(this.state.rate);
+    if (!(await deck.play())) this.publish({ paused: true });
     this.refresh();
   }
 
@@ -170,9 +144,18 @@ export class PlaybackEngine {
     }
     const endMs = this.current?.endMs() ?? this.current?.window.endMs ?? Date.now();
     if (Date.now() - endMs < NEAR_LIVE_MS) return this.finish();
-    this.jump += 1;
-    await this.load(endMs, this.jump);
+    this.begin();
+    await this.load(endMs, "after");
     if (this.state.problem === "empty") this.finish();
+  }
+
+  /** The beginning of the window, going back. */
+  private goBack(): void {
+    const firstMs = this.current?.firstMs() ?? this.current?.window.startMs ?? null;
+    if (firstMs === null) return;
+    this.dropNext();
+    this.begin();
+    void this.load(firstMs, "before");
   }
 
   private finish(): void {
@@ -185,10 +168,8 @@ export class PlaybackEngine {
     const { jump, current } = this;
     this.preparing = true;
     try {
-      const window = await this.locate(endMs);
-      if (window && jump === this.jump && current === this.current) {
-        this.next = this.deck(window.startMs, window.endMs);
-      }
+      const window = await windowFrom(this.cameraId, endMs);
+      if (window && jump === this.jump && current === this.current) this.next = this.deck(window);
     } catch {
       // Tried again by the next tick, and at the latest when the window ends.
     } finally {
@@ -211,27 +192,37 @@ export class PlaybackEngine {
   private tick(): void {
     const deck = this.current;
     if (!this.state.active || !deck?.ready || this.incoming) return;
+    const { paused, rate, keyPictures } = this.state;
+    this.measure(deck);
     const wallMs = deck.wallMs();
     if (wallMs === null || deck.video.seeking) return;
     const last = this.lastMs;
     this.lastMs = wallMs;
-    if (last !== null && wallMs - last > SKIP_MS * Math.max(1, this.state.rate)) this.showSkip(last, wallMs);
+    const playedMs = SKIP_MS * Math.max(1, Math.abs(rate)) * (keyPictures ? 4 : 1);
+    if (last !== null && Math.abs(wallMs - last) > playedMs) this.showSkip(Math.min(last, wallMs), Math.max(last, wallMs));
     if (wallMs !== this.state.wallMs) this.publish({ wallMs });
-    if (deck.remainingS() < PREPARE_BEFORE_END_S * Math.max(1, this.state.rate)) void this.prepare();
+    if (!paused && rate > 0 && deck.remainingS() < PREPARE_BEFORE_END_S * Math.max(1, rate)) void this.prepare();
   }
 
-  private showSkip(startMs: number, endMs: number): void {
-    const skipped = { startMs, endMs };
-    this.publish({ skipped });
-    setTimeout(() => {
-      if (this.state.skipped === skipped) this.publish({ skipped: null });
-    }, SKIP_SHOWN_MS);
+  /** Say the real speed, and fall back to key pictures where every picture is too much. */
+  private measure(deck: Deck): void {
+    const { paused, rate, keyPictures } = this.state;
+    const stalls = rate > 0 && !keyPictures && deck.video.readyState < 3;
+    if (paused || stalls || document.hidden) this.meter.reset();
+    else this.meter.push({ atMs: performance.now(), mediaS: deck.video.currentTime, shown: deck.shownPictures() });
+    const actual = paused ? null : worthSaying(this.meter.speed(), rate);
+    if (actual !== this.state.actual) this.publish({ actual });
+    if (!paused && !keyPictures && rate >= MAY_FALL_BEHIND && fallsBehind(this.meter, rate)) {
+      this.publish({ keyPictures: true });
+      this.drive(deck);
+    }
   }
 
   private refresh(): void {
     const deck = this.current;
     if (!deck || !this.state.active) return;
-    const loading = this.incoming !== null || deck.video.seeking || deck.video.readyState < 3;
+    const bySeeking = !this.state.paused && (this.state.rate < 0 || this.state.keyPictures);
+    const loading = this.incoming !== null || (!bySeeking && (deck.video.seeking || deck.video.readyState < 3));
     if (loading !== this.state.loading) this.publish({ loading });
   }
 
@@ -239,46 +230,71 @@ export class PlaybackEngine {
     const { caughtUp } = this.state;
     this.publish({ paused, caughtUp: false });
     // A video that has ended would play from its beginning.
-    if (!paused && caughtUp) void this.goOn();
-    else if (paused) this.current?.video.pause();
-    else if (this.current) void this.start(this.current);
+    if (!paused && caughtUp && this.state.rate > 0) void this.goOn();
+    else if (this.current) this.drive(this.current);
   }
 
   setRate(rate: number): void {
-    this.publish({ rate });
-    if (this.current) this.current.video.playbackRate = rate;
+    this.publish({ rate, keyPictures: false, actual: null });
+    if (this.current) this.drive(this.current);
   }
 
   setMuted(muted: boolean): void {
     this.muted = muted;
-    if (this.current) this.current.video.muted = muted;
+    if (this.current) this.current.video.muted = muted || !hasSound(this.state.rate);
   }
 
-  /** A paused picture further or back by about one frame. */
-  nudge(seconds: number): void {
-    if (!this.current) return;
-    this.setPaused(true);
+  /** Pause, and show the picture after (1) or before (-1) the one that is shown. */
+  step(direction: 1 | -1): void {
+    if (!this.current?.ready || this.incoming) return;
+    if (!this.state.paused) this.setPaused(true);
+    this.publish({ caughtUp: false });
     this.lastMs = null;
-    this.current.video.currentTime += seconds;
+    const { kind } = this.current.step(direction);
+    if (kind === "after") void this.goOn();
+    else if (kind === "before") this.goBack();
+  }
+
+  /** The wall clock of the picture that is shown; null while another one is on its way. */
+  position(): number | null {
+    const deck = this.current;
+    return deck?.ready && !this.incoming && !deck.video.seeking ? deck.wallMs() : null;
+  }
+
+  /** Show the still picture of `ms`, wherever it is; one that is on its way comes first. */
+  scrub(ms: number): void {
+    const deck = this.current;
+    if (this.incoming || (deck && (!deck.ready || deck.video.seeking))) return;
+    this.publish({ active: true, paused: true, wallMs: ms, problem: null, caughtUp: false });
+    this.lastMs = null;
+    this.seeks.stop();
+    deck?.video.pause();
+    if (deck?.seek(ms)) return;
+    this.begin();
+    this.dropNext();
+    const firstMs = deck?.firstMs() ?? null;
+    // Going back, what comes before is what will be asked for next.
+    void this.load(ms, firstMs !== null && ms < firstMs && firstMs - ms < WINDOW_MS ? "before" : "after");
+  }
+
+  /** Play a little faster or slower than the speed that was chosen, to stay with others. */
+  trim(factor: number): void {
+    const video = this.current?.video;
+    const rate = this.state.rate * factor;
+    if (video && this.state.rate > 0 && Math.abs(video.playbackRate - rate) > 0.004) video.playbackRate = rate;
   }
 
   /** Back to the present: everything is let go. */
   stop(): void {
-    this.jump += 1;
+    this.begin();
     for (const deck of [this.current, this.incoming, this.next]) deck?.destroy();
     this.current = this.incoming = this.next = null;
-    this.lastMs = null;
-    this.publish(IDLE);
+    this.publish({ ...IDLE, rate: this.state.rate > 0 ? this.state.rate : 1 });
   }
 
   destroy(): void {
     this.stop();
     clearInterval(this.timer);
-    this.listeners.clear();
-  }
-
-  private publish(change: Partial<PlaybackSnapshot>): void {
-    this.state = { ...this.state, ...change };
-    for (const listener of this.listeners) listener();
+    this.silence();
   }
 }

@@ -4,14 +4,17 @@ import { type RefObject, useCallback, useEffect, useMemo, useRef, useState } fro
 import { useTranslation } from "react-i18next";
 import { useSearchParams } from "react-router";
 
+import type { Coverage } from "../api/coverage";
 import { fetchRecordings, type Recordings, type Span } from "../api/recordings";
-import { useRecordings } from "../api/queries";
 import type { Camera } from "../api/types";
 import { useNow } from "../app/useNow";
 import { adjacentGap } from "../timeline/bars";
 import { type ChangeView, useTimelineView } from "../timeline/useTimelineView";
-import { fetchRange, reveal, type View } from "../timeline/view";
+import { useTrack } from "../timeline/useTrack";
+import { reveal, type View } from "../timeline/view";
+import { EVENT_LEAD_MS, findEvent } from "./jump";
 import { marked } from "./selection";
+import type { Transport } from "./transport";
 import { type Playback, usePlayback } from "./usePlayback";
 import { NEAR_LIVE_MS, recordedBefore } from "./window";
 
@@ -26,11 +29,6 @@ const RECORDING_LEAD_MS = 60_000;
 export interface CameraControls {
   playFrom: (ms: number) => void;
   backToLive: () => void;
-  togglePlay: () => void;
-  seekBy: (ms: number) => void;
-  gap: (direction: 1 | -1) => void;
-  setRate: (rate: number) => void;
-  nudge: (seconds: number) => void;
   toggleMuted: () => void;
   mark: (edge: keyof Span) => void;
   select: (span: Span | null) => void;
@@ -44,9 +42,11 @@ export interface CameraModel {
   view: View;
   changeView: ChangeView;
   recordings: Recordings;
+  coverage: Coverage;
   selection: Span | null;
   muted: boolean;
   controls: CameraControls;
+  transport: Transport;
 }
 
 /** A minute before the newest recording's end: where to begin when any recording is asked for. */
@@ -65,11 +65,10 @@ export function useCamera(camera: Camera, host: RefObject<HTMLElement | null>): 
   const playback = usePlayback(camera.id, host, t("videoLabel", { name: camera.name }), muted);
   const playheadMs = playback.active ? (playback.wallMs ?? nowMs) : nowMs;
   const [view, changeView] = useTimelineView(playheadMs);
-  const range = fetchRange(view);
-  const recordings = useRecordings(camera.id, range.startMs, range.endMs, range.endMs > nowMs);
+  const { recordings, coverage } = useTrack(camera.id, view, nowMs);
   const [params, setParams] = useSearchParams();
 
-  const player = playback.controls;
+  const player = playback.engine;
   const setAddress = useRef(setParams);
   useEffect(() => {
     setAddress.current = setParams;
@@ -114,10 +113,27 @@ export function useCamera(camera: Camera, host: RefObject<HTMLElement | null>): 
     if (found) playFrom(found.startMs - GAP_LEAD_MS);
     else notifications.show({ message: t(direction > 0 ? "gaps.noneAfter" : "gaps.noneBefore") });
   };
+  const event = async (direction: 1 | -1) => {
+    const found = await findEvent(camera.id, playheadMs, direction);
+    if (found !== null) playFrom(found - EVENT_LEAD_MS);
+    else notifications.show({ message: t(direction > 0 ? "events.noneAfter" : "events.noneBefore") });
+  };
+  const offline = () => notifications.show({ message: t("problem.offline") });
 
   const controls: CameraControls = {
     playFrom,
     backToLive,
+    toggleMuted: () => setMuted(!muted),
+    mark: (edge) => select(marked(selection, edge, Math.min(playheadMs, nowMs))),
+    select,
+  };
+  const transport: Transport = {
+    running: !playback.active || !playback.paused,
+    active: playback.active,
+    rate: playback.rate,
+    actual: playback.actual,
+    keyPictures: playback.keyPictures,
+    playheadMs,
     togglePlay: () => {
       if (playback.active) return player?.setPaused(!playback.paused);
       goTo(Date.now() - NEWEST_MS, true);
@@ -127,14 +143,18 @@ export function useCamera(camera: Camera, host: RefObject<HTMLElement | null>): 
       if (target < nowMs - NEAR_LIVE_MS) goTo(target, playback.active && playback.paused);
       else if (playback.active) backToLive();
     },
-    gap: (direction) => void gap(direction).catch(() => notifications.show({ message: t("problem.offline") })),
-    setRate: (rate) => player?.setRate(rate),
-    nudge: (seconds) => {
-      if (playback.active) player?.nudge(seconds);
+    goTo: (ms) => {
+      if (ms < nowMs - NEAR_LIVE_MS) goTo(ms, playback.active && playback.paused);
+      else backToLive();
     },
-    toggleMuted: () => setMuted(!muted),
-    mark: (edge) => select(marked(selection, edge, Math.min(playheadMs, nowMs))),
-    select,
+    step: (direction) => {
+      if (playback.active) player?.step(direction);
+    },
+    setRate: (rate) => {
+      if (playback.active) player?.setRate(rate);
+    },
+    gap: (direction) => void gap(direction).catch(offline),
+    event: (direction) => void event(direction).catch(offline),
   };
-  return { nowMs, playback, playheadMs, view, changeView, recordings, selection, muted, controls };
+  return { nowMs, playback, playheadMs, view, changeView, recordings, coverage, selection, muted, controls, transport };
 }

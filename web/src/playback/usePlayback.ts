@@ -1,24 +1,16 @@
 /** Binds a PlaybackEngine to the camera page. */
-import { type RefObject, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
+import { type RefObject, useEffect, useRef, useState, useSyncExternalStore } from "react";
 
-import { IDLE, PlaybackEngine, type PlaybackSnapshot } from "./engine";
+import { PlaybackEngine } from "./engine";
+import { IDLE, type PlaybackSnapshot } from "./playbackState";
 import classes from "./playback.module.css";
 
 const neverChanges = () => () => undefined;
 const idle = () => IDLE;
 
-export interface PlaybackControls {
-  goTo: (ms: number, paused: boolean) => void;
-  setPaused: (paused: boolean) => void;
-  setRate: (rate: number) => void;
-  /** Pause, and move by about a frame. */
-  nudge: (seconds: number) => void;
-  stop: () => void;
-}
-
 export interface Playback extends PlaybackSnapshot {
-  /** null until the engine is there, which is before anyone can press anything. */
-  controls: PlaybackControls | null;
+  /** null until it is there, which is before anyone can press anything. */
+  engine: PlaybackEngine | null;
 }
 
 /** `host` is where the engine puts its video elements. */
@@ -49,16 +41,5 @@ export function usePlayback(
   useEffect(() => engine?.setMuted(muted), [engine, muted]);
 
   const snapshot = useSyncExternalStore(engine?.subscribe ?? neverChanges, engine?.snapshot ?? idle);
-  const controls = useMemo<PlaybackControls | null>(
-    () =>
-      engine && {
-        goTo: (ms, paused) => engine.goTo(ms, paused),
-        setPaused: (paused) => engine.setPaused(paused),
-        setRate: (rate) => engine.setRate(rate),
-        nudge: (seconds) => engine.nudge(seconds),
-        stop: () => engine.stop(),
-      },
-    [engine],
-  );
-  return { ...snapshot, controls };
+  return { ...snapshot, engine };
 }

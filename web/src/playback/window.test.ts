@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 
-import { mediaAt, type Piece, planWindow, recordedBefore, wallAt, wallEnd, WINDOW_MS } from "./window";
+import { mediaAt, type Piece, planWindow, planWindowBefore, recordedBefore, wallAt, wallEnd, WINDOW_MS } from "./window";
 
 const NOW = 10 * WINDOW_MS;
 const recordings = (...spans: [number, number][]) => ({
@@ -25,6 +25,20 @@ describe("the window to play", () => {
   test("is none when nothing comes any more", () => {
     expect(planWindow(recordings([0, 500]), 500, NOW)).toBeNull();
     expect(planWindow(recordings(), 0, NOW)).toBeNull();
+  });
+});
+
+describe("the window to play backwards", () => {
+  test("ends where it is asked to, and is an hour long", () => {
+    expect(planWindowBefore(recordings([0, NOW]), NOW - 1000)).toEqual({ startMs: NOW - 1000 - WINDOW_MS, endMs: NOW - 1000 });
+  });
+
+  test("ends where recording ended, asked for a time in a gap", () => {
+    expect(planWindowBefore(recordings([0, NOW - 9000], [NOW - 500, NOW]), NOW - 1000)?.endMs).toBe(NOW - 9000);
+  });
+
+  test("is none when nothing comes before", () => {
+    expect(planWindowBefore(recordings([5000, 9000]), 5000)).toBeNull();
   });
 });
 

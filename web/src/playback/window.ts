@@ -21,6 +21,17 @@ export function planWindow(recordings: Recordings, fromMs: number, nowMs: number
   return endMs > startMs ? { startMs, endMs } : null;
 }
 
+/**
+ * The window that ends at `toMs`, or where recording ended before it; null when nothing is recorded before.
+ * `recordings` must cover what lies before toMs, as far as something was found.
+ */
+export function planWindowBefore(recordings: Recordings, toMs: number): Span | null {
+  const span = recordings.spans.findLast((item) => item.startMs < toMs);
+  if (!span) return null;
+  const endMs = Math.min(toMs, span.endMs);
+  return { startMs: Math.max(0, endMs - WINDOW_MS), endMs };
+}
+
 /** A piece of a playlist: where it is in the player's time and when it was. */
 export interface Piece {
   mediaStartS: number;

@@ -9,6 +9,7 @@ import { useProcesses } from "../api/queries";
 import type { Process } from "../api/types";
 import { useTitle } from "../app/useTitle";
 import { useFormat } from "../i18n/format";
+import { VolumesSection } from "../storage/VolumesSection";
 import { inOrder, troubleOf } from "./processes";
 import { ProcessCards, ProcessTable } from "./ProcessRows";
 import { RestartDialog } from "./RestartDialog";
@@ -22,8 +23,12 @@ export function SystemPage() {
   const Rows = wide ? ProcessTable : ProcessCards;
   return (
     <Container size="xl" py="md">
-      <Title order={1} size="h3">
+      <Title order={1} size="h3" mb="sm">
         {t("title")}
+      </Title>
+      <VolumesSection />
+      <Title order={2} size="h4">
+        {t("processes")}
       </Title>
       <Text c="dimmed" size="sm" mb="md">
         {t("subtitle")}

@@ -6,23 +6,27 @@ import { IconCalendar } from "@tabler/icons-react";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 
+import { useCoverage } from "../api/coverage";
 import { useRecordings } from "../api/queries";
 import { useFormat } from "../i18n/format";
 import { fromLocalTime, toLocalTime } from "../i18n/localTime";
+import { dayStart } from "../i18n/zone";
+import { useZone } from "../i18n/zoneChoice";
 import { recordedDates } from "./bars";
 import classes from "./timeline.module.css";
 
+/** Finer than this does not matter for which days have recordings. */
+const RESOLUTION_S = 600;
+
 interface Props {
-  cameraId: string;
+  cameraIds: readonly string[];
   /** The day that is in view. */
   dayMs: number;
   nowMs: number;
   onDay: (dayStartMs: number) => void;
 }
 
-const midnight = (date: string) => fromLocalTime({ date, time: "00:00:00" }) ?? 0;
-
-export function DayPicker({ cameraId, dayMs, nowMs, onDay }: Props) {
+export function DayPicker({ cameraIds, dayMs, nowMs, onDay }: Props) {
   const { t } = useTranslation("playback");
   const format = useFormat();
   const [opened, popover] = useDisclosure(false);
@@ -42,7 +46,7 @@ export function DayPicker({ cameraId, dayMs, nowMs, onDay }: Props) {
       <Popover.Dropdown>
         {opened && (
           <Calendar
-            cameraId={cameraId}
+            cameraIds={cameraIds}
             dayMs={dayMs}
             nowMs={nowMs}
             onDay={(ms) => {
@@ -56,19 +60,28 @@ export function DayPicker({ cameraId, dayMs, nowMs, onDay }: Props) {
   );
 }
 
-function Calendar({ cameraId, dayMs, nowMs, onDay }: Props) {
+/** The dates in `zone` on which any of the cameras recorded something. */
+function useRecordedDates(cameraIds: readonly string[], zone: string, startMs: number, endMs: number): Set<string> {
+  const { cameras, absent } = useCoverage(cameraIds, startMs, endMs, RESOLUTION_S);
+  const [first = ""] = cameraIds;
+  const recordings = useRecordings(first, startMs, endMs, false, absent && first !== "");
+  const spans = absent ? recordings.spans : [...cameras.values()].flatMap((camera) => camera.spans);
+  return recordedDates(zone, spans);
+}
+
+function Calendar({ cameraIds, dayMs, nowMs, onDay }: Props) {
   const { t } = useTranslation("playback");
-  const [month, setMonth] = useState(toLocalTime(dayMs).date.slice(0, 7));
-  const start = new Date(midnight(`${month}-01`));
-  const end = new Date(start.getFullYear(), start.getMonth() + 1, 1);
-  const recordings = useRecordings(cameraId, start.getTime(), end.getTime(), false);
-  const recorded = recordedDates(recordings.spans);
+  const zone = useZone();
+  const [month, setMonth] = useState(toLocalTime(zone, dayMs).date.slice(0, 7));
+  const [year = 1970, number = 1] = month.split("-").map(Number);
+  const recorded = useRecordedDates(cameraIds, zone, dayStart(zone, year, number, 1), dayStart(zone, year, number + 1, 1));
   return (
     <DatePicker
-      value={toLocalTime(dayMs).date}
-      maxDate={toLocalTime(nowMs).date}
+      value={toLocalTime(zone, dayMs).date}
+      maxDate={toLocalTime(zone, nowMs).date}
       onChange={(date) => {
-        if (date !== null) onDay(midnight(date));
+        const ms = date === null ? null : fromLocalTime(zone, { date, time: "00:00:00" });
+        if (ms !== null) onDay(ms);
       }}
       date={`${month}-01`}
       onDateChange={(date) => setMonth(date.slice(0, 7))}

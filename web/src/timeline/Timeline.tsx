@@ -3,8 +3,12 @@ import { useElementSize } from "@mantine/hooks";
 import { type KeyboardEvent, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 
+import type { Coverage } from "../api/coverage";
+import type { Bookmark } from "../api/evidenceTypes";
 import type { Recordings, Span } from "../api/recordings";
+import { BookmarkMarks } from "../bookmarks/BookmarkMarks";
 import { useFormat } from "../i18n/format";
+import { useZone } from "../i18n/zoneChoice";
 import { instantAt } from "./bars";
 import { knownReason } from "./gapKind";
 import { pressKey } from "./keys";
@@ -23,6 +27,7 @@ const ANNOUNCE_EVERY_MS = 10_000;
 interface Props {
   cameraId: string;
   recordings: Recordings;
+  coverage: Coverage;
   view: View;
   changeView: ChangeView;
   nowMs: number;
@@ -33,12 +38,14 @@ interface Props {
   onSelect: (span: Span) => void;
   onSeek: (ms: number) => void;
   onLive: () => void;
+  bookmarks: readonly Bookmark[];
 }
 
 export function Timeline(props: Props) {
   const { cameraId, recordings, view, changeView, nowMs, playheadMs, live, selection } = props;
   const { t } = useTranslation("playback");
   const format = useFormat();
+  const zone = useZone();
   const slider = useRef<HTMLDivElement>(null);
   const { ref: box, width } = useElementSize<HTMLDivElement>();
   const [cursorMs, setCursorMs] = useState<number | null>(null);
@@ -104,6 +111,8 @@ export function Timeline(props: Props) {
               view={view}
               widthPx={width}
               recordings={recordings}
+              coverage={props.coverage}
+              zone={zone}
               nowMs={nowMs}
               playheadMs={scrubMs ?? playheadMs}
               live={live && scrubMs === null}
@@ -113,6 +122,7 @@ export function Timeline(props: Props) {
             />
           )}
         </div>
+        {width > 0 && <BookmarkMarks bookmarks={props.bookmarks} view={view} widthPx={width} onSeek={props.onSeek} />}
         {selection && (
           <>
             <RangeHandle

@@ -1,22 +1,26 @@
 /** The drawing of the timeline: ruler, recorded bars, gaps, present, marks. Knows no gesture. */
 import { memo, useMemo } from "react";
 
+import type { Coverage } from "../api/coverage";
 import type { Recordings, Span } from "../api/recordings";
 import { type Format } from "../i18n/format";
 import { gapBars, spanBars } from "./bars";
 import { gapKind } from "./gapKind";
-import { ticks } from "./ticks";
+import { type Tick, ticks } from "./ticks";
 import classes from "./timeline.module.css";
 import { toPx, type View } from "./view";
 
 export const RULER_PX = 30;
 export const TRACK_PX = 46;
 export const HEIGHT_PX = RULER_PX + TRACK_PX + 6;
+const STRIP_PX = 5;
 
 interface Props {
   view: View;
   widthPx: number;
   recordings: Recordings;
+  /** Events and locks. */
+  coverage: Coverage;
   nowMs: number;
   playheadMs: number;
   live: boolean;
@@ -24,6 +28,21 @@ interface Props {
   probeMs: number | null;
   selection: Span | null;
   format: Format;
+  zone: string;
+}
+
+/** A mark's text. */
+export function tickText(format: Format, { ms, label }: Tick): string {
+  switch (label) {
+    case "month":
+      return format.month(ms);
+    case "day":
+      return format.day(ms);
+    case "minute":
+      return format.minute(ms);
+    default:
+      return format.time(ms);
+  }
 }
 
 export function TimelineChart(props: Props) {
@@ -37,7 +56,14 @@ export function TimelineChart(props: Props) {
           <rect width="3" height="7" className={classes.hatch} />
         </pattern>
       </defs>
-      <Scale view={view} widthPx={widthPx} recordings={props.recordings} format={props.format} />
+      <Scale
+        view={view}
+        widthPx={widthPx}
+        recordings={props.recordings}
+        coverage={props.coverage}
+        format={props.format}
+        zone={props.zone}
+      />
       {nowX < widthPx && (
         <rect
           className={classes.future}
@@ -70,13 +96,15 @@ export function TimelineChart(props: Props) {
   );
 }
 
-type ScaleProps = Pick<Props, "view" | "widthPx" | "recordings" | "format">;
+type ScaleProps = Pick<Props, "view" | "widthPx" | "recordings" | "coverage" | "format" | "zone">;
 
 /** What changes only with the view and the recordings, not ten times a second. */
-const Scale = memo(function Scale({ view, widthPx, recordings, format }: ScaleProps) {
+const Scale = memo(function Scale({ view, widthPx, recordings, coverage, format, zone }: ScaleProps) {
   const bars = useMemo(() => spanBars(recordings.spans, view, widthPx), [recordings, view, widthPx]);
   const gaps = useMemo(() => gapBars(recordings.gaps, view, widthPx), [recordings, view, widthPx]);
-  const marks = useMemo(() => ticks(view, widthPx), [view, widthPx]);
+  const events = useMemo(() => spanBars(coverage.events, view, widthPx), [coverage, view, widthPx]);
+  const locked = useMemo(() => spanBars(coverage.locked, view, widthPx), [coverage, view, widthPx]);
+  const marks = useMemo(() => ticks(zone, view, widthPx), [zone, view, widthPx]);
   return (
     <>
       <rect className={classes.track} x={0} y={RULER_PX} width={widthPx} height={TRACK_PX} />
@@ -91,14 +119,28 @@ const Scale = memo(function Scale({ view, widthPx, recordings, format }: ScalePr
           )}
         </g>
       ))}
-      {marks.map(({ ms, label }) => {
+      {locked.map((bar) => (
+        <rect key={bar.x} className={classes.locked} x={bar.x} y={RULER_PX} width={Math.max(2, bar.width)} height={STRIP_PX} />
+      ))}
+      {events.map((bar) => (
+        <rect
+          key={bar.x}
+          className={classes.event}
+          x={bar.x}
+          y={RULER_PX + TRACK_PX - STRIP_PX}
+          width={Math.max(2, bar.width)}
+          height={STRIP_PX}
+        />
+      ))}
+      {marks.map((mark) => {
+        const { ms, label } = mark;
         const x = toPx(view, widthPx, ms);
         return (
           <g key={ms} className={classes.tick} data-label={label}>
             <line x1={x} x2={x} y1={label ? RULER_PX - 10 : RULER_PX - 5} y2={RULER_PX} />
             {label && (
               <text x={x} y={13} textAnchor="middle">
-                {label === "day" ? format.day(ms) : label === "minute" ? format.minute(ms) : format.time(ms)}
+                {tickText(format, mark)}
               </text>
             )}
           </g>

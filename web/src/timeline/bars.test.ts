@@ -61,5 +61,5 @@ test("a recording over midnight marks both its days", () => {
     startMs: new Date(2026, 10, 23, 23).getTime(),
     endMs: new Date(2026, 10, 24, 1).getTime(),
   };
-  expect([...recordedDates([span])]).toEqual(["2026-11-23", "2026-11-24"]);
+  expect([...recordedDates("America/Sao_Paulo", [span])]).toEqual(["2026-11-23", "2026-11-24"]);
 });

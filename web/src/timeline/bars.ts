@@ -1,7 +1,7 @@
 /** What was recorded, as bars in pixels: only what is in view, never more bars than pixels. */
 import type { Gap, Recordings, Span } from "../api/recordings";
 import { toLocalTime } from "../i18n/localTime";
-import { dayOf, toPx, type View } from "./view";
+import { dayOf, spanOf, toPx, type View } from "./view";
 
 export interface Bar {
   x: number;
@@ -27,13 +27,18 @@ function bar(span: Span, view: View, widthPx: number): Bar {
 /** Recorded stretches in time order; what stands less than a pixel apart becomes one bar. */
 export function spanBars(spans: readonly Span[], view: View, widthPx: number): Bar[] {
   const bars: Bar[] = [];
-  for (const span of visible(spans, view)) {
-    const next = bar(span, view, widthPx);
-    const last = bars.at(-1);
-    if (last && next.x - (last.x + last.width) < 1) {
-      last.width = Math.max(last.width, next.x + next.width - last.x);
+  const pxPerMs = widthPx / spanOf(view);
+  let last: Bar | undefined;
+  // A year of two hundred cameras is drawn many times a second: nothing is made but bars.
+  for (const { startMs, endMs } of spans) {
+    if (endMs <= view.startMs || startMs >= view.endMs) continue;
+    const x = Math.max(0, (startMs - view.startMs) * pxPerMs);
+    const end = Math.min(widthPx, (endMs - view.startMs) * pxPerMs);
+    if (last && x - (last.x + last.width) < 1) {
+      last.width = Math.max(last.width, end - last.x);
     } else {
-      bars.push({ x: next.x, width: Math.max(1, next.width) });
+      last = { x, width: Math.max(1, end - x) };
+      bars.push(last);
     }
   }
   return bars;
@@ -74,11 +79,11 @@ export function adjacentGap(gaps: readonly Gap[], ms: number, direction: 1 | -1,
     : gaps.findLast((gap) => gap.endMs < ms && gap.startMs < ms - leadMs);
 }
 
-/** The local dates on which something was recorded. */
-export function recordedDates(spans: readonly Span[]): Set<string> {
+/** The zone's dates on which something was recorded. */
+export function recordedDates(zone: string, spans: readonly Span[]): Set<string> {
   const dates = new Set<string>();
   for (const span of spans) {
-    for (let ms = span.startMs; ms < span.endMs; ms = dayOf(ms).endMs) dates.add(toLocalTime(ms).date);
+    for (let ms = span.startMs; ms < span.endMs; ms = dayOf(zone, ms).endMs) dates.add(toLocalTime(zone, ms).date);
   }
   return dates;
 }

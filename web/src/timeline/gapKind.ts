@@ -10,6 +10,8 @@ export const GAP_REASONS = {
   packet_loss: "loss",
   clock_jump: "loss",
   recording_off: "planned",
+  no_event: "planned",
+  not_scheduled: "planned",
   system_stopped: "planned",
   unknown: "planned",
 } as const satisfies Record<string, GapKind>;

@@ -1,16 +1,20 @@
-/** Where a timeline's marks and labels stand, in local time, for any zoom. */
+/** Where a timeline's marks and labels stand, by the clocks of a zone, for any zoom. */
+import { comesTwice, dayStart, instantOf, offsetMs, wallTime } from "../i18n/zone";
 import { spanOf, type View } from "./view";
 
 export interface Tick {
   ms: number;
   /** How its label is written; null: a mark without one. */
-  label: "day" | "minute" | "second" | null;
+  label: "month" | "day" | "minute" | "second" | null;
 }
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
+/** Stands for a calendar month, whatever its length. */
+export const MONTH = 30 * DAY;
+const SHORTEST_MONTH = 28 / 30;
 
 /** [between labels, between marks]; each mark step divides its label step. */
 const STEPS: readonly (readonly [number, number])[] = [
@@ -34,56 +38,83 @@ const STEPS: readonly (readonly [number, number])[] = [
   [DAY, 6 * HOUR],
   [2 * DAY, 12 * HOUR],
   [7 * DAY, DAY],
+  [14 * DAY, DAY],
+  [MONTH, 7 * DAY],
+  [2 * MONTH, MONTH],
+  [3 * MONTH, MONTH],
+  [6 * MONTH, MONTH],
 ];
-const LAST_STEP = [7 * DAY, DAY] as const;
+const LAST_STEP = [12 * MONTH, 3 * MONTH] as const;
 
 /** The distance of labels and of marks that leaves `labelPx` for each label. */
 export function tickSteps(view: View, widthPx: number, labelPx: number): readonly [number, number] {
   const needed = (spanOf(view) / Math.max(1, widthPx)) * labelPx;
-  return STEPS.find(([label]) => label >= needed) ?? LAST_STEP;
+  return STEPS.find(([label]) => (label < MONTH ? label : label * SHORTEST_MONTH) >= needed) ?? LAST_STEP;
 }
 
-/** The multiples of `stepMs` of local time in the view; days and hours follow clock changes. */
-export function localTimes(view: View, stepMs: number): number[] {
-  const start = new Date(view.startMs);
-  const times: number[] = [];
-  if (stepMs < HOUR) {
-    const offset = -start.getTimezoneOffset() * MINUTE;
-    const first = Math.ceil((view.startMs + offset) / stepMs) * stepMs - offset;
-    for (let ms = first; ms <= view.endMs; ms += stepMs) times.push(ms);
-    return times;
-  }
-  const days = Math.max(1, stepMs / DAY);
-  const hours = stepMs >= DAY ? 24 : stepMs / HOUR;
-  const [year, month, date] = [start.getFullYear(), start.getMonth(), start.getDate()];
-  for (let day = 0; ; day += 1) {
-    const midnight = new Date(year, month, date + day);
-    if (midnight.getTime() > view.endMs) return times;
-    const dayNumber = Date.UTC(midnight.getFullYear(), midnight.getMonth(), midnight.getDate()) / DAY;
-    if (dayNumber % days !== 0) continue;
-    for (let hour = 0; hour < 24; hour += hours) {
-      const ms = new Date(year, month, date + day, hour).getTime();
-      const last = times.at(-1);
-      if (ms >= view.startMs && ms <= view.endMs && (last === undefined || ms > last)) times.push(ms);
-    }
+/** The multiples of `stepMs` by the zone's clocks in the view; months, days and hours follow clock changes. */
+export function localTimes(zone: string, view: View, stepMs: number): number[] {
+  if (stepMs >= MONTH) return inView(view, months(zone, view, Math.round(stepMs / MONTH)));
+  if (stepMs >= DAY) return inView(view, days(zone, view, Math.round(stepMs / DAY)));
+  if (stepMs >= HOUR) return inView(view, hours(zone, view, Math.round(stepMs / HOUR)));
+  const offset = offsetMs(zone, view.startMs);
+  const first = Math.ceil((view.startMs + offset) / stepMs) * stepMs - offset;
+  return Array.from({ length: Math.max(0, Math.floor((view.endMs - first) / stepMs) + 1) }, (_, n) => first + n * stepMs);
+}
+
+function inView(view: View, times: Iterable<number>): number[] {
+  return [...times].filter((ms) => ms >= view.startMs && ms <= view.endMs);
+}
+
+function* months(zone: string, view: View, every: number): Iterable<number> {
+  const { year, month } = wallTime(zone, view.startMs);
+  for (let at = year * 12 + Math.floor((month - 1) / every) * every; ; at += every) {
+    const ms = dayStart(zone, Math.floor(at / 12), (at % 12) + 1, 1);
+    if (ms > view.endMs) return;
+    yield ms;
   }
 }
 
-function isMidnight(ms: number): boolean {
-  const date = new Date(ms);
+function* days(zone: string, view: View, every: number): Iterable<number> {
+  const { year, month, day } = wallTime(zone, view.startMs);
+  for (let number = Date.UTC(year, month - 1, day) / DAY; ; number += 1) {
+    if (number % every !== 0) continue;
+    const date = new Date(number * DAY);
+    const ms = dayStart(zone, date.getUTCFullYear(), date.getUTCMonth() + 1, date.getUTCDate());
+    if (ms > view.endMs) return;
+    yield ms;
+  }
+}
+
+function* hours(zone: string, view: View, every: number): Iterable<number> {
+  let last = Number.NEGATIVE_INFINITY;
+  const start = { ...wallTime(zone, view.startMs), minute: 0, second: 0 };
+  for (let hour = Math.floor(start.hour / every) * every; ; hour += every) {
+    const ms = instantOf(zone, { ...start, hour });
+    if (ms > view.endMs) return;
+    // An hour that clocks leave out is the one after it.
+    if (ms > last) yield ms;
+    last = Math.max(last, ms);
+    if (every === 1 && comesTwice(zone, ms) && comesTwice(zone, ms + HOUR)) yield (last = ms + HOUR);
+  }
+}
+
+function isMidnight(zone: string, ms: number): boolean {
+  const { year, month, day } = wallTime(zone, ms);
   // Where clocks change at midnight, the day begins at 01:00.
-  return date.getTime() === new Date(date.getFullYear(), date.getMonth(), date.getDate()).getTime();
+  return ms === dayStart(zone, year, month, day);
 }
 
-export function ticks(view: View, widthPx: number, labelPx = 84): Tick[] {
+export function ticks(zone: string, view: View, widthPx: number, labelPx = 84): Tick[] {
   const [labelStep, markStep] = tickSteps(view, widthPx, labelPx);
-  const labelled = new Set(localTimes(view, labelStep));
-  const times = new Set([...labelled, ...localTimes(view, markStep)]);
+  const labelled = new Set(localTimes(zone, view, labelStep));
+  const times = new Set([...labelled, ...localTimes(zone, view, markStep)]);
   return [...times]
     .sort((a, b) => a - b)
     .map((ms): Tick => {
       if (!labelled.has(ms)) return { ms, label: null };
-      if (isMidnight(ms)) return { ms, label: "day" };
+      if (labelStep >= MONTH) return { ms, label: "month" };
+      if (isMidnight(zone, ms)) return { ms, label: "day" };
       return { ms, label: labelStep < MINUTE ? "second" : "minute" };
     });
 }

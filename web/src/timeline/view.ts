@@ -4,13 +4,16 @@
  * Belongs here: pure arithmetic between time and pixels. Does not: drawing, gestures, recordings.
  */
 
+import { dayStart, wallTime } from "../i18n/zone";
+
 export interface View {
   startMs: number;
   endMs: number;
 }
 
 export const MIN_SPAN_MS = 20_000;
-export const MAX_SPAN_MS = 31 * 86_400_000;
+/** As much as the API tells in one answer. */
+export const MAX_SPAN_MS = 400 * 86_400_000;
 /** How far past the present a view may reach, as a part of its span. */
 const FUTURE_PART = 0.5;
 
@@ -84,14 +87,10 @@ export function fetchRange(view: View): View {
   };
 }
 
-/** The local day that contains `ms`, midnight to midnight; 23 or 25 hours when clocks change. */
-export function dayOf(ms: number): View {
-  const date = new Date(ms);
-  const [year, month, day] = [date.getFullYear(), date.getMonth(), date.getDate()];
-  return {
-    startMs: new Date(year, month, day).getTime(),
-    endMs: new Date(year, month, day + 1).getTime(),
-  };
+/** The zone's day that contains `ms`, midnight to midnight; 23 or 25 hours when clocks change. */
+export function dayOf(zone: string, ms: number): View {
+  const { year, month, day } = wallTime(zone, ms);
+  return { startMs: dayStart(zone, year, month, day), endMs: dayStart(zone, year, month, day + 1) };
 }
 
 /** Keep what moves in sight: when it was in view and nears the right edge, the view moves along. */
