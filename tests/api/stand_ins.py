@@ -397,6 +397,15 @@ class SmallPicture:
     time_ns: int
 
 
+@dataclass(frozen=True)
+class PictureStrip:
+    jpeg: bytes
+    times_ns: list[int | None]
+    columns: int
+    width: int
+    height: int
+
+
 class Thumbnails:
     """Pictures from five minutes ago until now, a key frame every ten seconds."""
 
@@ -404,6 +413,13 @@ class Thumbnails:
         if at_ns < NOW_NS - 300 * NS:
             raise NotFound(f"{camera_id}: nothing was recorded then: camera_lost")
         return SmallPicture(b"\xff\xd8" + str(width).encode(), at_ns - at_ns % (10 * NS))
+
+    async def strip(
+        self, camera_id: CameraId, start_ns: int, end_ns: int, count: int, width: int
+    ) -> PictureStrip:
+        middles = [start_ns + int((end_ns - start_ns) / count * (n + 0.5)) for n in range(count)]
+        times = [at_ns if at_ns >= NOW_NS - 300 * NS else None for at_ns in middles]
+        return PictureStrip(b"\xff\xd8strip", times, min(count, 10), width, width // 2)
 
 
 @dataclass

@@ -19,7 +19,7 @@ RANGE = {"start": START, "end": END}
 async def test_an_export_is_made_followed_fetched_and_removed(
     backend: Backend, client: httpx.AsyncClient
 ) -> None:
-    asked = NEW | {"cameras": ["porch", "gate"], "archive": True, "title": "Case 4711"}
+    asked = NEW | {"cameras": ["porch", "gate"], "archive": True, "title": "Case 4711", "asked_by": "ana"}
     made = await client.post(EXPORTS, json=asked | {"burn_in": {"time": True}})
     assert made.status_code == 201
     export = made.json()
@@ -45,6 +45,7 @@ async def test_an_export_is_made_followed_fetched_and_removed(
         "archive": True,
         "title": "Case 4711",
         "note": "",
+        "asked_by": "ana",
     }
     job = backend.jobs.jobs[UUID(export["id"])]
     assert job.request.burn_in == "America/Sao_Paulo"
@@ -102,6 +103,7 @@ async def test_exports_are_503_while_their_process_is_away_or_there_is_none(
             (EXPORTS, {}),
             (f"{PORCH}/verification", RANGE),
             (f"{PORCH}/thumbnail.jpg", {"at": START}),
+            (f"{PORCH}/thumbnails.jpg", RANGE | {"count": "2"}),
         ):
             assert (await bare.get(path, params=asked)).status_code == 503
 
@@ -155,12 +157,39 @@ async def test_a_thumbnail_says_which_time_it_shows(client: httpx.AsyncClient) -
     assert (answer.status_code, answer.content) == (200, b"\xff\xd8320")
     assert answer.headers["content-type"] == "image/jpeg"
     assert answer.headers["x-time"] == rfc3339(NOW_NS - 10 * NS)
+    assert answer.headers["cache-control"] == "private, max-age=10"
     none = await client.get(f"{PORCH}/thumbnail.jpg", params={"at": rfc3339(NOW_NS - 3600 * NS)})
     assert none.status_code == 404
     assert "camera_lost" in none.json()["detail"]
     for wrong in ({"width": "79"}, {"width": "641"}, {"at": "x"}):
         asked = {"at": START} | wrong
         assert (await client.get(f"{PORCH}/thumbnail.jpg", params=asked)).status_code == 400
+
+
+async def test_a_strip_says_which_time_each_of_its_cells_shows(client: httpx.AsyncClient) -> None:
+    asked = {"start": rfc3339(NOW_NS - 450 * NS), "end": END, "count": "3", "width": "80"}
+    answer = await client.get(f"{PORCH}/thumbnails.jpg", params=asked)
+    assert (answer.status_code, answer.content) == (200, b"\xff\xd8strip")
+    assert answer.headers["content-type"] == "image/jpeg"
+    shown = [rfc3339(NOW_NS - ago_s * NS) for ago_s in (225, 75)]
+    assert answer.headers["x-times"] == ",".join(["-", *shown])
+    assert (answer.headers["x-columns"], answer.headers["x-cell"]) == ("3", "80x40")
+    for wrong in ({"count": "0"}, {"count": "101"}, {"width": "641"}, {"start": END}, {"end": "x"}):
+        refused = await client.get(f"{PORCH}/thumbnails.jpg", params=asked | wrong)
+        assert refused.status_code == 400, wrong
+    assert (await client.get("/api/v1/cameras/no/thumbnails.jpg", params=asked)).status_code == 404
+
+
+async def test_no_picture_outlives_its_recording_in_a_browser_by_more_than_minutes(
+    backend: Backend, client: httpx.AsyncClient
+) -> None:
+    times = {"at": START, "start": START, "end": END, "count": "2"}
+    for later_s in (0, 7200, 10**6):
+        backend.clock.advance(later_s)
+        for path in ("thumbnail.jpg", "thumbnails.jpg"):
+            kept = (await client.get(f"{PORCH}/{path}", params=times)).headers["cache-control"]
+            place, _, seconds = kept.partition(", max-age=")
+            assert place == "private" and 0 < int(seconds) <= 300
 
 
 async def test_exports_verification_and_thumbnails_need_the_token(backend: Backend) -> None:
@@ -173,5 +202,6 @@ async def test_exports_verification_and_thumbnails_need_the_token(backend: Backe
             ("DELETE", f"{EXPORTS}/{uuid4()}"),
             ("GET", f"{PORCH}/verification"),
             ("GET", f"{PORCH}/thumbnail.jpg"),
+            ("GET", f"{PORCH}/thumbnails.jpg"),
         ):
             assert (await client.request(method, path)).status_code == 401

@@ -52,6 +52,7 @@ async def test_an_event_is_recorded_with_the_seconds_before_it(tmp_path: Path, c
                 "events": {"kinds": ["motion"], "pre_roll": "3s", "post_roll": "1s"},
             }
             assert (await client.post("/api/v1/cameras", json=body)).status_code == 201
+            await until_state(client, "recording")  # what happened before it was here is not known
             await until_state(client, "waiting_event")
             await asyncio.sleep(4)  # a pre-roll takes as long as it is
             raised = await client.post("/api/v1/events", json={"kind": "motion", "camera_id": "porch"})
@@ -66,11 +67,41 @@ async def test_an_event_is_recorded_with_the_seconds_before_it(tmp_path: Path, c
                     params={"start": rfc3339(at_ns - 3600 * NS), "end": rfc3339(at_ns + 3600 * NS)},
                 )
             ).json()
-            (segment,) = recorded["segments"]
+            _, segment = recorded["segments"]
             assert 2.9 <= (at_ns - parse_rfc3339(segment["start"])) / 1e9 <= 6
             assert (parse_rfc3339(segment["end"]) - at_ns) / 1e9 >= 0.9
     finally:
         await system.stop()
+
+
+async def test_what_an_event_wanted_is_recorded_also_after_a_restart(tmp_path: Path, camera: str) -> None:
+    config = Config(
+        data_dir=tmp_path / "data",
+        http=HttpConfig(port=0),
+        webrtc=WebRtcConfig(port=0),
+        rtsp=RtspConfig(port=0),
+    )
+    body = {
+        "id": "porch",
+        "name": "Porch",
+        "source": camera,
+        "record": "events",
+        "events": {"kinds": ["motion"], "pre_roll": "1s", "post_roll": "3s"},
+    }
+    for first in (True, False):
+        system = System(config)
+        await system.start()
+        try:
+            async with httpx.AsyncClient(base_url=system.url) as client:
+                if first:
+                    assert (await client.post("/api/v1/cameras", json=body)).status_code == 201
+                    await until_state(client, "recording")
+                    await until_state(client, "waiting_event")
+                    event = {"kind": "motion", "camera_id": "porch"}
+                    assert (await client.post("/api/v1/events", json=event)).status_code == 202
+                await until_state(client, "recording")
+        finally:
+            await system.stop()
 
 
 async def _events(client: httpx.AsyncClient, kind: str) -> list[dict[str, Any]]:

@@ -8,8 +8,8 @@ import pytest
 
 from vms.common.clock import NS, SystemClock
 from vms.format import h264, nal
+from vms.format.bitmap_font import GLYPH_COLUMNS, text_rows
 from vms.virtual_camera.clock_strip import read_clock
-from vms.virtual_camera.font import GLYPH_COLUMNS, text_rows
 from vms.virtual_camera.painter import Painter
 from vms.virtual_camera.pattern import LivePicture, PatternOptions, PatternSource, PictureEncoder
 

@@ -14,7 +14,7 @@ from vms.common.clock import rfc3339
 from vms.common.ids import CAMERA_ID_PATTERN
 
 _CameraIdText = Annotated[str, Field(pattern=CAMERA_ID_PATTERN)]
-CAMERAS_MAX = 64
+CAMERAS_MAX = 32
 
 
 class BurnIn(Body):
@@ -55,6 +55,7 @@ class NewExport(Body):
     ] = False
     title: Annotated[str, Field(max_length=200)] = ""
     note: Annotated[str, Field(max_length=4000)] = ""
+    asked_by: Annotated[str, Field(max_length=200, description="who wants it; the archive names them")] = ""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -98,6 +99,7 @@ class ExportDocument(BaseModel):
     archive: bool
     title: str
     note: str
+    asked_by: str
 
 
 class ExportList(BaseModel):
@@ -167,6 +169,7 @@ def export_document(job: ExportJob, file_url: str) -> ExportDocument:
             "archive": request.archive,
             "title": request.title,
             "note": request.note,
+            "asked_by": request.asked_by,
         }
     )
 

@@ -21,8 +21,26 @@ class Thumbnail(Protocol):
     def time_ns(self) -> int: ...
 
 
+class Strip(Protocol):
+    """Thumbnails in one picture, `columns` a row, each cell `width` by `height` pixels.
+
+    times_ns: of each cell's key frame, row by row; None where nothing is recorded, and the cell is black.
+    """
+
+    @property
+    def jpeg(self) -> bytes: ...
+    @property
+    def times_ns(self) -> Sequence[int | None]: ...
+    @property
+    def columns(self) -> int: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+
+
 class Thumbnails(Protocol):
-    """Decoded key frames, small (the render role)."""
+    """Decoded key frames, small (the render role). Cancelling a question saves the work."""
 
     async def thumbnail(self, camera_id: CameraId, at_ns: int, width: int) -> Thumbnail:
         """The key frame nearest to `at_ns`, before it where there is one. width: pixels.
@@ -30,13 +48,17 @@ class Thumbnails(Protocol):
         Raises NotFound where nothing is recorded, with the gap's reason in the text, and Unavailable.
         """
 
+    async def strip(self, camera_id: CameraId, start_ns: int, end_ns: int, count: int, width: int) -> Strip:
+        """Those of the middles of `count` (1 to 100) equal parts of a range. Raises InvalidInput, Unavailable."""
+
 
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
     """What a person wants to have as a file.
 
     exact: cut at the times themselves, not at the key frame before. burn_in: time zone in which the time is drawn into
-    the pictures; None: not drawn. archive: several files with a manifest and a player in one ZIP.
+    the pictures; None: not drawn. archive: several files with a manifest and a player in one ZIP. asked_by: who wants it, as
+    they say.
     """
 
     cameras: tuple[CameraId, ...]
@@ -47,6 +69,7 @@ class ExportRequest:
     archive: bool = False
     title: str = ""
     note: str = ""
+    asked_by: str = ""
 
 
 class ExportJob(Protocol):

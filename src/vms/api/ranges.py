@@ -7,7 +7,8 @@ Does not: where the bytes come from (ports.ByteSource).
 import asyncio
 import hashlib
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from starlette.datastructures import Headers
@@ -15,6 +16,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from vms.api.byte_source import ByteSource
+from vms.api.disconnect import ClientGone, while_connected
 from vms.api.problems import problem_response
 from vms.common.errors import VmsError
 from vms.telemetry.logs import get_logger
@@ -127,7 +129,8 @@ class ByteSourceResponse(Response):
         if scope["method"] == "HEAD" or sent.size_bytes == 0:
             await send({"type": "http.response.body", "body": b""})
         else:
-            await _until_disconnected(self._stream(sent, send), receive)
+            with suppress(ClientGone):
+                await while_connected(self._stream(sent, send), receive)
 
     async def _start(self, send: Send, status: int, length: int | None) -> None:
         if length is not None:
@@ -156,21 +159,3 @@ def _lists(field: str, etag: str, *, weak: bool = False) -> bool:
     """Whether an If-Match or If-None-Match field names the tag; weak comparison ignores W/ (§8.8.3.2)."""
     tags = [tag.strip() for tag in field.split(",")]
     return "*" in tags or any((tag.removeprefix("W/") if weak else tag) == etag for tag in tags)
-
-
-async def _until_disconnected(work: Coroutine[None, None, None], receive: Receive) -> None:
-    """Run `work`; cancel it when the client goes away."""
-    sending, watching = asyncio.create_task(work), asyncio.create_task(_disconnected(receive))
-    try:
-        await asyncio.wait({sending, watching}, return_when=asyncio.FIRST_COMPLETED)
-        if sending.done():
-            await sending
-    finally:
-        sending.cancel()
-        watching.cancel()
-        await asyncio.gather(sending, watching, return_exceptions=True)
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

@@ -21,6 +21,7 @@ from vms.proto import worker_pb2
 from vms.storage.keeping import Keeping
 from vms.storage.library import RecordingLibrary
 from vms.storage.playback import Playback, RecordingVerifier
+from vms.storage.render.export_keys import ExportKeys
 from vms.storage.render.values import Rendering
 from vms.telemetry.metrics import MetricSource
 
@@ -72,7 +73,9 @@ class ApiRole:
             verifier=self.verifier,
             coverage=self.library,
             thumbnails=RenderThumbnails(rendering),
-            exports=RenderExports(rendering, config.data_dir, lambda: _names(registry)),
+            exports=RenderExports(
+                rendering, config.data_dir, ExportKeys(config.volumes()), lambda: _names(registry)
+            ),
             tell_event=self._events,
             locks=LockClient(around.bus),
             bookmarks=BookmarkClient(around.bus),

@@ -112,6 +112,8 @@ class MediaRole:
                 await self.recording.stop_recording(new.id, GapReason.RECORDING_OFF)
             else:
                 self.recording.record(new, hub)
+                if old is None:  # also after a crash, in the middle of what an event made it record
+                    self.recording.events_missed(new.id)
         self.on_change()
 
     def _recording_changed(self, camera_id: CameraId, error: str | None) -> None:

@@ -12,6 +12,7 @@ from vms.storage.library import RecordingLibrary
 from vms.storage.render import RenderService
 from vms.storage.render.control import render_methods
 from vms.storage.render.evidence import installation_evidence
+from vms.storage.render.export_keys import ExportKeys
 from vms.storage.segment import Segment
 from vms.supervisor.counts import usable_cores
 from vms.telemetry.metrics import MetricSource
@@ -34,6 +35,7 @@ class RenderRole:
             threads=usable_cores(),
             may_keep=self._may_keep,
             evidence=lambda: installation_evidence(config.data_dir, places.node()),
+            keys=ExportKeys(config.volumes()),
         )
         self.service.exports.on_change = self._changed
 

@@ -5,7 +5,6 @@ its socket (vms.storage.render.control), HTTP (vms.api).
 """
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,10 @@ from uuid import UUID
 from vms.api.export_ports import ExportRequest
 from vms.common.errors import Conflict, NotFound, Unavailable
 from vms.common.ids import CameraId
+from vms.format.errors import FormatError
+from vms.storage.body import Body
+from vms.storage.keyring import KeyUnknown
+from vms.storage.render.export_keys import ExportKeys
 from vms.storage.render.job_files import EXPORTS
 from vms.storage.render.values import ExportJob, ExportOrder, JobState, Rendering, Strip, Thumbnail
 
@@ -59,8 +62,10 @@ class RenderThumbnails:
 class RenderExports:
     """Implements the API's ExportJobs."""
 
-    def __init__(self, rendering: Rendering, data_dir: Path, names: Names) -> None:
+    def __init__(self, rendering: Rendering, data_dir: Path, keys: ExportKeys, names: Names) -> None:
+        """keys: that files of exports may be encrypted with."""
         self._rendering = rendering
+        self._keys = keys
         self._directory = data_dir / EXPORTS
         self._names = names
 
@@ -75,6 +80,7 @@ class RenderExports:
             archive=request.archive,
             title=request.title,
             note=request.note,
+            asked_by=request.asked_by,
             names={camera: known[camera] for camera in request.cameras if camera in known},
         )
         return _shown(await self._rendering.create(order))
@@ -97,24 +103,26 @@ class RenderExports:
             raise Conflict(f"export {job_id} is {job.state}{why}; its file is there once it is done")
         path = self._directory / job.id / job.file_name
         try:
-            return await asyncio.to_thread(FinishedFile, path, job_id)
+            return await asyncio.to_thread(lambda: FinishedFile(path, self._keys.open(path), job_id))
         except FileNotFoundError as error:
             raise NotFound(f"the file of export {job_id} is gone; make it again") from error
         except OSError as error:
             raise Unavailable(
                 f"the file of export {job_id} cannot be read: {error.strerror}; check the disk of data_dir"
             ) from error
+        except (FormatError, KeyUnknown) as error:
+            raise Unavailable(f"the file of export {job_id} cannot be decrypted: {error}") from error
 
 
 class FinishedFile:
     """A finished export being sent. Implements the API's ExportFile; goes on when the export is deleted meanwhile."""
 
-    def __init__(self, path: Path, job_id: UUID) -> None:
-        """Blocks. Raises OSError."""
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    def __init__(self, path: Path, body: Body, job_id: UUID) -> None:
+        """body: of the file at `path`, and its own from now on. Blocks. Raises OSError."""
+        self._body = body
         self.name = path.name
         self.media_type = _MEDIA_TYPES.get(path.suffix, "application/octet-stream")
-        self.size_bytes = os.fstat(self._descriptor).st_size
+        self.size_bytes = body.size_bytes
         self.etag = f"{job_id.hex}-{self.size_bytes}"
         self._reads: set[asyncio.Future[bytes]] = set()
 
@@ -132,12 +140,10 @@ class FinishedFile:
         """Let go of the file, after reads that are under way; harmless when done before."""
         if self._reads:
             await asyncio.wait(self._reads)
-        descriptor, self._descriptor = self._descriptor, -1
-        if descriptor >= 0:
-            os.close(descriptor)
+        self._body.close()
 
     async def _read(self, position: int, size: int) -> bytes:
-        reading = asyncio.get_running_loop().run_in_executor(None, os.pread, self._descriptor, size, position)
+        reading = asyncio.get_running_loop().run_in_executor(None, self._body.read_at, position, size)
         self._reads.add(reading)
         reading.add_done_callback(self._reads.discard)
         try:
@@ -147,6 +153,8 @@ class FinishedFile:
             raise Unavailable(
                 f"{self.name} cannot be read: {error.strerror}; check the disk of data_dir"
             ) from error
+        except FormatError as error:
+            raise Unavailable(f"{self.name} is damaged: {error}; make the export again") from error
 
 
 def _shown(job: ExportJob) -> ShownJob:
@@ -160,6 +168,7 @@ def _shown(job: ExportJob) -> ShownJob:
         archive=order.archive,
         title=order.title,
         note=order.note,
+        asked_by=order.asked_by,
     )
     return ShownJob(
         UUID(job.id),

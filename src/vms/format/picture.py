@@ -14,7 +14,7 @@ from vms.format.mp4.sample_entries import h264, h265
 from vms.media import Codec, Track
 
 if TYPE_CHECKING:
-    from av import VideoFrame
+    from av import VideoCodecContext, VideoFrame
 
 MAX_UNITS = 3000
 _DECODERS = {Codec.H264: "h264", Codec.H265: "hevc"}
@@ -39,7 +39,32 @@ def decode_jpeg(
         raise FormatError(f"track {track.id}: the picture cannot be decoded: {cause.strerror}") from cause
 
 
-def _decode_last(track: Track, units: Sequence[bytes]) -> "VideoFrame":
+def small_jpeg(track: Track, unit: bytes, width: int, quality: int = 4) -> bytes:
+    """A key picture alone, made small, as JPEG: quicker than `decode_jpeg`, for what is looked at in passing.
+
+    unit: an access unit of `track` that is a key picture, length-prefixed NAL units. width: pixels, even; a narrower
+    picture keeps its own. Its height is even too. Raises FormatError when it cannot be decoded.
+    """
+    import av
+
+    try:
+        decoder = open_decoder(track)
+        # Nothing is predicted from it, and what the deblocking filter smooths cannot be seen at this size
+        decoder.options = {"skip_loop_filter": "all"}
+        frames = [*decoder.decode(av.Packet(unit)), *decoder.decode(None)]
+        if not frames:
+            raise FormatError(f"track {track.id}: the key picture cannot be decoded")
+        frame = frames[0]
+        width = min(width, frame.width & ~1)
+        height = max(round(frame.height * width / frame.width) & ~1, 2)
+        small = frame.reformat(width=width, height=height, format="yuvj420p", interpolation="AREA")
+        return encode_jpeg(small, quality)
+    except av.FFmpegError as cause:
+        raise FormatError(f"track {track.id}: the picture cannot be decoded: {cause.strerror}") from cause
+
+
+def open_decoder(track: Track) -> "VideoCodecContext":
+    """A decoder of the access units of `track` as recordings hold them, in one thread. Raises FormatError."""
     import av
 
     decoder = av.CodecContext.create(_decoder_name(track), "r")
@@ -47,6 +72,13 @@ def _decode_last(track: Track, units: Sequence[bytes]) -> "VideoFrame":
     is_h264 = track.codec is Codec.H264
     decoder.extradata = h264.configuration_record(track) if is_h264 else h265.configuration_record(track)
     decoder.thread_count = 1
+    return decoder
+
+
+def _decode_last(track: Track, units: Sequence[bytes]) -> "VideoFrame":
+    import av
+
+    decoder = open_decoder(track)
     # Before the last unit only pictures that others refer to matter
     decoder.skip_frame = "NONREF"
     newest: VideoFrame | None = None
@@ -78,15 +110,19 @@ def _decoder_name(track: Track) -> str:
 
 
 def _encode(frame: "VideoFrame", max_width: int | None, quality: int) -> bytes:
-    import av
-
     width, height = frame.width, frame.height
     if max_width is not None and width > max_width:
         width, height = max(max_width, 1), max(round(height * max_width / width), 1)
-    picture = frame.reformat(width=width, height=height, format="yuvj420p")
+    return encode_jpeg(frame.reformat(width=width, height=height, format="yuvj420p"), quality)
+
+
+def encode_jpeg(picture: "VideoFrame", quality: int) -> bytes:
+    """A picture in yuvj420p as JPEG. quality: 1 (best) to 31, as ffmpeg's ``-q:v``. Raises av.FFmpegError."""
+    import av
+
     encoder = av.CodecContext.create("mjpeg", "w")
     assert isinstance(encoder, av.VideoCodecContext)
-    encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuvj420p"
+    encoder.width, encoder.height, encoder.pix_fmt = picture.width, picture.height, "yuvj420p"
     encoder.time_base = Fraction(1, 25)
     encoder.thread_count = 1
     encoder.qmin = encoder.qmax = quality

@@ -12,8 +12,8 @@ import random
 from typing import NamedTuple
 
 from vms.common.clock import rfc3339
+from vms.format.bitmap_font import GLYPH_COLUMNS, GLYPH_ROWS, text_rows
 from vms.virtual_camera.clock_strip import clock_row, strip_rows
-from vms.virtual_camera.font import GLYPH_COLUMNS, GLYPH_ROWS, text_rows
 
 _NOISE_POOL_BYTES = 1 << 20
 _NOISE_BITS_PER_PIXEL = 1.0  # what x264 spends on noise at a middling quantiser; measured

@@ -54,6 +54,7 @@ async def create_export(body: NewExport, ports: PortsDependency, response: Respo
         archive=body.archive,
         title=body.title,
         note=body.note,
+        asked_by=body.asked_by,
     )
     job = await _jobs(ports).create(request)
     response.headers["Location"] = f"{API_PREFIX}/exports/{job.id}"

@@ -5,10 +5,24 @@ Belongs here: the decision, and the bytes that carry it out. Does not: writing t
 
 from collections.abc import Callable
 from dataclasses import replace
+from hashlib import sha256
+from typing import NamedTuple
 
 from vms.format.errors import FormatError
-from vms.format.hybrid.index import parse_index
-from vms.format.hybrid.integrity import Sealing, build_proof, read_digest
+from vms.format.hybrid.index import MAX_INDEX_BYTES, parse_index
+from vms.format.hybrid.integrity import (
+    SIGNATURE_KIND,
+    Sealing,
+    Statement,
+    beginning_digest,
+    build_digests,
+    build_proof,
+    build_signature,
+    chain,
+    parse_signature,
+    parse_statement,
+    read_digest,
+)
 from vms.format.hybrid.layout import FLIP_OFFSET, Beginning, closed_flip, is_torn_beginning, parse_beginning
 from vms.format.hybrid.reader import read_closed
 from vms.format.hybrid.scan import ScannedFragment, scan
@@ -25,7 +39,8 @@ def plan_recovery(read_at: ReadAt, size: int, seal: Seal | None = None) -> Recov
     """What to do with a file of `size` bytes, wherever its writer was interrupted.
 
     seal: with it, a rebuilt file is signed as recovered, for which its fragments are read and hashed. A file
-    whose tail is whole keeps the proof that it has.
+    whose tail is whole keeps the proof that it has; so does one of which all is there that was signed, and only the
+    rest of its tail is damaged.
 
     Carrying a plan out may be interrupted, too: planned again, the file comes out the same. Raises
     FormatError when it is not a recording; such a file must be left alone.
@@ -99,13 +114,47 @@ def _rebuild(
     )
 
 
-def _prove(read_at: ReadAt, segment: SegmentFile, seal: Seal) -> Callable[[bytes, bytes], bytes] | None:
+def _prove(read_at: ReadAt, segment: SegmentFile, seal: Seal) -> Callable[[bytes, bytes], bytes]:
     digests = [read_digest(read_at, each.offset, each.size) for each in segment.fragments]
-    sealing = seal(segment, digests)
-    if sealing is None:
-        return None
-    sealed = replace(sealing, recovered=True)
     beginning = read_at(0, segment.fragments[0].offset)
-    return lambda rows, movie: build_proof(
-        segment.identity, beginning, segment.fragments, sealed, rows=rows, movie=movie
-    )
+    signed = _signed_before(read_at, segment, chain(beginning_digest(beginning), digests))
+
+    def prove(rows: bytes, movie: bytes) -> bytes:
+        if signed is not None and signed.covers(rows, movie):
+            return build_digests(b"".join(digests)) + signed.box
+        sealing = seal(segment, digests)
+        if sealing is None:
+            return b""
+        sealed = replace(sealing, recovered=True)
+        return build_proof(segment.identity, beginning, segment.fragments, sealed, rows=rows, movie=movie)
+
+    return prove
+
+
+class _SignedBefore(NamedTuple):
+    """What was signed when the file was closed, and the whole ``vsig`` box."""
+
+    statement: Statement
+    box: bytes
+
+    def covers(self, rows: bytes, movie: bytes) -> bool:
+        digests = sha256(rows).digest(), sha256(movie).digest()
+        return digests == (self.statement.index_digest, self.statement.movie_digest)
+
+
+def _signed_before(read_at: ReadAt, segment: SegmentFile, chain_digest: bytes) -> _SignedBefore | None:
+    """The statement that was signed about just these fragments, from what is left of a tail."""
+    data = read_at(segment.size, MAX_INDEX_BYTES)
+    at = data.find(SIGNATURE_KIND)
+    while at >= 4:
+        size = int.from_bytes(data[at - 4 : at])
+        try:
+            signed, certificates, signature = parse_signature(data[at + 4 : at - 4 + size])
+            statement = parse_statement(signed)
+        except FormatError:
+            at = data.find(SIGNATURE_KIND, at + 1)
+            continue
+        if statement.chain_digest == chain_digest and statement.identity == segment.identity:
+            return _SignedBefore(statement, build_signature(signed, certificates, signature))
+        at = data.find(SIGNATURE_KIND, at + 1)
+    return None
