@@ -136,7 +136,7 @@ def test_a_system_killed_again_and_again_recovers_every_recording(
 def test_a_camera_that_drops_and_returns_leaves_a_gap_with_its_reason(
     serve: Callable[..., System], virtual_camera: Callable[..., list[str]]
 ) -> None:
-    (dropping,) = virtual_camera("--pattern", "--drop-after", "8", "--drop-for", "2")
+    (dropping,) = virtual_camera("--pattern", "--drop-after", "20", "--drop-for", "2")
     (steady,) = virtual_camera("--pattern")
     system = serve([camera("dropping", dropping), camera("steady", steady)])
     system.wait_live("dropping")

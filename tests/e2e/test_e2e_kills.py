@@ -18,7 +18,7 @@ from tests.e2e.system import System, camera, filming, seconds, serving, wait_for
 pytestmark = [pytest.mark.e2e, pytest.mark.needs("chromium")]
 
 CAMERAS = [f"porch-{number}" for number in range(4)]
-KILLED = ["api-0", "stream-0", "keeper-0", "nats", "media-0"]
+KILLED = ["api-0", "stream-0", "keeper-0", "render-0", "nats", "media-0"]
 VISIBLE_S = 30.0  # until pictures move again: 15 s are promised, and the machine of a test may be a busy one
 LOST_S = 1.0  # of what was received, at most, when a media process is killed
 AWAY_S = 15.0  # until its pictures are recorded again; no promise, but what the machine of a test may need

@@ -147,10 +147,10 @@ def test_a_camera_that_was_not_recorded_says_so_and_waits(page: Page, wall: Wall
     page.route("**/api/v1/cameras/c2/recordings?*", cut)
     wall.open(page, wall.start_ms + 5_000)
     tile = page.get_by_test_id("sync-c2")
-    expect(tile).to_have_attribute("data-status", "missing")
+    expect(tile).to_have_attribute("data-status", "missing", timeout=30_000)
     expect(tile).to_contain_text("Camera lost")
-    expect(page.get_by_test_id("sync-c1")).to_have_attribute("data-status", "playing")
-    expect(tile).to_have_attribute("data-status", "playing")
+    expect(page.get_by_test_id("sync-c1")).to_have_attribute("data-status", "playing", timeout=30_000)
+    expect(tile).to_have_attribute("data-status", "playing", timeout=30_000)
     wait_for(
         "all cameras together again", lambda: (wall.apart_ms(page) or 9_999) <= WITHIN_MS + 1000 / wall.fps
     )

@@ -46,11 +46,13 @@ class Ext4Disk:
 
 
 @contextmanager
-def ext4(folder: Path, name: str, *, at: str = "disk", mounted: bool = True) -> Iterator[Ext4Disk]:
+def ext4(
+    folder: Path, name: str, *, at: str = "disk", mounted: bool = True, size_bytes: int = 24 << 20
+) -> Iterator[Ext4Disk]:
     """A disk, mounted; skips where that is not allowed."""
     if shutil.which("mkfs.ext4") is None:
         pytest.skip("a file system in a file needs mkfs.ext4")
-    disk = Ext4Disk(folder / f"{name}.img", folder / at)
+    disk = Ext4Disk(folder / f"{name}.img", folder / at, size_bytes)
     try:
         disk.mount()
     except OSError as error:

@@ -1,101 +1,19 @@
 """`vms fsck`: what is wrong with a volume is found and told apart, and put in order without losing anything."""
 
-import json
 import shutil
 import sqlite3
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.storage.fsck_site import Site, now_ns, put, signature_of, stored, torn_and_changed, torn_of
 from tests.storage.scripted_camera import ScriptedCamera, written
+from tests.storage.seaweedfs import S3Server
 
-from vms.common.clock import NS, ManualClock
-from vms.common.ids import CameraId
-from vms.common.secrets import KEY_NAME, make_key
-from vms.config import VolumeConfig
-from vms.evidence.keys import ensure_keys, open_signer
-from vms.storage.layout import CATALOG_NAME, FOREIGN_SUFFIX, ZEROS_SUFFIX
-from vms.storage.service import StorageService
-
-PORCH = CameraId("porch")
-ALL = (0, 1 << 62)
-
-
-def now_ns() -> int:
-    """Certificates are valid from when they were made on."""
-    return time.time_ns() // NS * NS + 5 * NS
-
-
-class Site:
-    """A stopped system with some recordings, as the command finds it. open: the one that a crash left open."""
-
-    def __init__(self, root: Path) -> None:
-        self.data_dir = root / "data"
-        self.volume = root / "volume"
-        self.data_dir.mkdir()
-        (self.data_dir / "system-id").write_text("here")
-        secrets = make_key(self.data_dir / KEY_NAME)
-        ensure_keys(self.data_dir, "node-a", secrets)
-        self.signer = open_signer(self.data_dir, secrets)
-        self.config = root / "vms.yaml"
-        self.tree = {
-            "data_dir": str(self.data_dir),
-            "storage": {"volumes": [{"path": str(self.volume), "quota": "1GiB"}]},
-        }
-
-    def service(self, clock: ManualClock) -> StorageService:
-        volume = VolumeConfig(path=self.volume, quota=1 << 30)
-        return StorageService([volume], 4.0, clock, system_id="here", signer=self.signer)
-
-    async def record(self, seconds: float, *, crash: bool = False) -> None:
-        clock = ManualClock(now_ns())
-        service = self.service(clock)
-        await service.start()
-        camera = ScriptedCamera(clock, audio=True)
-        service.record(camera.camera, camera.hub)
-        camera.play(seconds)
-        await written(service)
-        if crash:
-            copy = self.volume.with_name("crashed")
-            shutil.copytree(self.volume, copy)
-        await service.stop()
-        if crash:
-            shutil.rmtree(self.volume)
-            copy.rename(self.volume)
-
-    @property
-    def files(self) -> list[Path]:
-        return sorted(self.volume.rglob("*.mp4"))
-
-    def name(self, path: Path) -> str:
-        return path.relative_to(self.volume).as_posix()
-
-    def fsck(self, *options: str, status: int) -> dict[str, list[str]]:
-        """What was found, names by kind; `status` is what the command must end with."""
-        self.config.write_text(json.dumps(self.tree))
-        command = [sys.executable, "-m", "vms", "fsck", "--config", str(self.config), "--json", *options]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-        assert done.returncode == status, (done.stdout, done.stderr)
-        self.document = json.loads(done.stdout)
-        found: dict[str, list[str]] = {}
-        for volume in self.document["volumes"]:
-            for each in volume["findings"]:
-                found.setdefault(each["kind"], []).append(each["name"])
-        return found
-
-    def repaired(self) -> set[tuple[str, str]]:
-        return {
-            (each["kind"], each["name"])
-            for volume in self.document["volumes"]
-            for each in volume["findings"]
-            if each["repaired"]
-        }
-
-    def contents(self) -> dict[str, bytes]:
-        return {self.name(path): path.read_bytes() for path in self.volume.rglob("*/*/*") if path.is_file()}
+from vms.common.clock import ManualClock
+from vms.config import TierConfig
+from vms.format.hybrid import plan_recovery
+from vms.storage.layout import CATALOG_NAME, FOREIGN_SUFFIX, UNREADABLE_SUFFIX, ZEROS_SUFFIX
 
 
 @pytest.fixture
@@ -125,7 +43,7 @@ async def test_without_repair_nothing_is_changed(site: Site) -> None:
 
 async def test_what_a_crash_left_open_is_completed_and_signed(tmp_path: Path) -> None:
     site = Site(tmp_path)
-    await site.record(6.3, crash=True)
+    await site.record(5.3, crash=True)
     newest = site.name(site.files[-1])
     assert site.fsck(status=1)["torn"] == [newest]
     found = site.fsck("--repair", status=0)
@@ -167,9 +85,13 @@ async def test_a_catalog_is_made_anew_from_files_alone(site: Site, how: str, tmp
         )
 
 
-async def test_torn_zero_filled_and_foreign_files_are_told_apart_and_kept(site: Site) -> None:
+async def test_torn_zero_filled_and_foreign_files_are_told_apart_and_kept(site: Site, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    neighbour = Site(other)
+    await neighbour.record(14)
     day = site.files[0].parent
-    whole = site.files[0].read_bytes()
+    whole = neighbour.files[0].read_bytes()
     strays = {
         "20-00-00.000Z-main.mp4": bytes(300_000),
         "21-00-00.000Z-main.mp4": b"GIF89a, or whatever somebody put here" * 999,
@@ -185,6 +107,7 @@ async def test_torn_zero_filled_and_foreign_files_are_told_apart_and_kept(site: 
     assert found["torn"] == [f"{prefix}/22-00-00.000Z-main.mp4"]
     assert found["other_file"] == [f"{prefix}/notes.txt"]
     site.fsck("--repair", status=0)
+    assert ("torn", f"{prefix}/22-00-00.000Z-main.mp4") in site.repaired()
     assert (day / f"20-00-00.000Z-main.mp4{ZEROS_SUFFIX}").read_bytes() == strays["20-00-00.000Z-main.mp4"]
     assert (day / f"21-00-00.000Z-main.mp4{FOREIGN_SUFFIX}").read_bytes() == strays["21-00-00.000Z-main.mp4"]
     assert (day / "notes.txt").read_bytes() == strays["notes.txt"]
@@ -211,7 +134,8 @@ async def test_harm_inside_a_file_is_found_at_its_level(
     data = bytearray(victim.read_bytes())
     harm(data)
     victim.write_bytes(data)
-    assert site.fsck(status=0) == {}, "the catalog agrees with names"
+    shorter = {"size_differs": [site.name(victim)]} if kind == "torn" else {}
+    assert site.fsck(status=len(shorter)) == shorter, "names and sizes agree"
     assert site.fsck("--level", level, status=1)[kind] == [site.name(victim)]
 
 
@@ -267,3 +191,216 @@ async def test_a_volume_that_is_not_there_cannot_be_checked(site: Site) -> None:
     shutil.rmtree(site.volume)
     site.fsck(status=2)
     assert "mounted" in site.document["volumes"][0]["error"]
+
+
+# -- what a forger would have signed -------------------------------------------------------------------------
+
+
+async def test_what_was_closed_once_and_changed_since_is_not_signed_again(site: Site) -> None:
+    victim = site.files[-1]
+    forged = torn_and_changed(victim.read_bytes())
+    victim.write_bytes(forged)
+    assert site.fsck("--level", "structure", status=1)["torn"] == [site.name(victim)]
+    site.fsck("--repair", "--level", "structure", status=0)
+    assert signature_of(victim) is None, "repair has signed a forgery"
+    kept = victim.with_name(victim.name + UNREADABLE_SUFFIX)
+    assert kept.read_bytes() == forged
+    assert kept.stat().st_mode & 0o007 == 0
+
+
+async def test_a_copy_of_a_recording_that_was_changed_is_not_signed_at_a_start(site: Site) -> None:
+    victim = site.files[-1]
+    stray = victim.with_name("23-00-00.000Z-main.mp4")
+    stray.write_bytes(torn_and_changed(victim.read_bytes()))
+    service = site.service(ManualClock(now_ns()))
+    await service.start()
+    await service.recovered()
+    await service.stop()
+    assert signature_of(stray) is None, "repair has signed a forgery"
+    assert signature_of(victim) is not None
+
+
+async def test_a_recording_of_which_only_the_end_is_damaged_gets_back_its_own_signature(site: Site) -> None:
+    victim = site.files[1]
+    whole = victim.read_bytes()
+    data = bytearray(whole)
+    data[data.rfind(b"vtal") + 9] ^= 1
+    victim.write_bytes(data)
+    for path in site.volume.glob(f"{CATALOG_NAME}*"):
+        path.unlink()
+    site.fsck("--repair", status=0)
+    assert victim.read_bytes() == whole
+    assert site.fsck("--level", "digests", status=0) == {}
+
+
+async def test_a_signature_that_is_gone_is_a_fault_where_there_was_one(site: Site) -> None:
+    victim = site.files[1]
+    whole = victim.read_bytes()
+    torn = torn_of(whole)
+    plan = plan_recovery(lambda offset, size: torn[offset : offset + size], len(torn))
+    data = bytearray(torn[: plan.truncate_to] + plan.tail)
+    data[plan.flip_offset : plan.flip_offset + 16] = plan.flip
+    victim.write_bytes(data)
+    assert signature_of(victim) is None
+    assert site.fsck("--level", "digests", status=1)["changed"] == [site.name(victim)]
+
+
+# -- encrypted ---------------------------------------------------------------------------------------------
+
+
+async def test_an_encrypted_volume_is_checked_and_put_in_order_with_its_keys(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    old_key = site.encrypt()
+    await site.record(9)
+    site.encrypt()
+    await site.record(5.3, crash=True)
+    assert len(site.files) >= 4
+    assert not any(b"moof" in path.read_bytes() for path in site.files)
+    assert list(site.fsck("--level", "digests", status=1)) == ["torn"]
+    site.fsck("--level", "digests", "--repair", status=0)
+    for path in site.volume.glob(f"{CATALOG_NAME}*"):
+        path.unlink()
+    assert len(site.fsck(status=1)["file_without_row"]) == len(site.files)
+    site.fsck("--repair", status=0)
+    assert site.fsck("--level", "digests", status=0) == {}
+    assert not any(b"moof" in path.read_bytes() for path in site.files)
+    old_key.rename(tmp_path / "elsewhere")
+    site.fsck("--level", "digests", status=2)
+    assert str(old_key) in site.document["volumes"][0]["error"]
+    site.options["encryption"].pop("previous")  # type: ignore[attr-defined]
+    before = site.contents()
+    found = site.fsck("--level", "digests", "--repair", status=1)
+    assert list(found) == ["key_unknown"]
+    assert len(found["key_unknown"]) >= 2
+    assert site.contents() == before, "what cannot be read now is left alone"
+    site.fsck(status=0)
+
+
+@pytest.mark.parametrize("how", ["chunk", "header", "cut", "exchanged"])
+async def test_what_was_changed_in_an_encrypted_file_is_found_and_never_signed_again(
+    tmp_path: Path, how: str
+) -> None:
+    site = Site(tmp_path)
+    site.encrypt()
+    await site.record(9)
+    victim, other = site.files[1:3]
+    data = bytearray(victim.read_bytes())
+    match how:
+        case "chunk":
+            data[len(data) // 2] ^= 1
+        case "header":
+            data[40] ^= 1
+        case "cut":
+            del data[len(data) // 2 :]
+        case _:
+            data = bytearray(other.read_bytes())
+    victim.write_bytes(data)
+    name = site.name(victim)
+    found = site.fsck("--level", "digests", status=1)
+    expected = {"cut": "torn", "exchanged": "foreign"}.get(how, "damaged")
+    assert name in found[expected], found
+    site.fsck("--level", "structure", "--repair", status=int(how != "cut"))
+    if how == "cut":
+        assert victim.with_name(victim.name + UNREADABLE_SUFFIX).read_bytes() == data
+        assert site.fsck("--level", "digests", status=0)["unsigned"] == [name]
+    else:
+        copies = {path.read_bytes() for path in victim.parent.iterdir()}
+        assert bytes(data) in copies, "it is kept as it is"
+
+
+# -- tiers -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["directory", "s3"])
+def tier(request: pytest.FixtureRequest, tmp_path: Path) -> TierConfig:
+    if request.param == "directory":
+        return TierConfig(name="cloud", path=tmp_path / "shelf", after=0)
+    server: S3Server = request.getfixturevalue("s3_server")
+    return server.tier(after=0.0)
+
+
+@pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "encrypted"])
+async def test_recordings_in_a_tier_are_checked_and_found_again_without_a_catalog(
+    tmp_path: Path, tier: TierConfig, encrypted: bool
+) -> None:
+    site = Site(tmp_path)
+    if encrypted:
+        site.encrypt()
+    await site.record(9)
+    names = [site.name(path) for path in site.files]
+    site.add_tier(tier)
+    await site.move()
+    assert site.fsck("--level", "digests", status=0) == {}
+    assert site.document["volumes"][0]["files"] == len(names)
+    for path in site.volume.glob(f"{CATALOG_NAME}*"):
+        path.unlink()
+    assert site.fsck(status=1)["object_without_row"] == names
+    site.fsck("--repair", status=0)
+    assert site.fsck("--level", "digests", status=0) == {}
+    assert site.document["volumes"][0]["files"] == len(names)
+
+
+async def test_what_is_gone_changed_or_left_over_in_a_tier_is_told_apart(
+    tmp_path: Path, tier: TierConfig
+) -> None:
+    site = Site(tmp_path)
+    await site.record(14)
+    kept = {site.name(path): path.read_bytes() for path in site.files}
+    site.add_tier(tier)
+    await site.move()
+    gone, changed, left, *_ = kept
+    data = bytearray(kept[changed])
+    data[data.find(b"mdat", 4000) + 30] ^= 1
+    with site.store() as store:
+        store.delete([gone])
+        put(store, changed, bytes(data))
+    (site.volume / left).parent.mkdir(parents=True)
+    (site.volume / left).write_bytes(kept[left])
+    found = site.fsck("--level", "digests", status=1)
+    assert found == {"row_without_file": [gone], "changed": [changed], "deletion_unfinished": [left]}
+    site.fsck("--level", "digests", "--repair", status=1)
+    assert site.repaired() == {("row_without_file", gone), ("deletion_unfinished", left)}
+    assert not (site.volume / left).exists()
+    assert site.fsck("--level", "digests", status=1) == {"changed": [changed]}
+
+
+async def test_a_tier_that_is_away_or_not_configured_is_a_fault_and_loses_no_rows(
+    tmp_path: Path, tier: TierConfig
+) -> None:
+    site = Site(tmp_path)
+    await site.record(6)
+    site.add_tier(tier)
+    await site.move()
+    tiers = site.options["tiers"]
+    away = dict(tiers[0])  # type: ignore[index]
+    if tier.path is not None:
+        (tmp_path / "shelf").rename(tmp_path / "unmounted")
+        (tmp_path / "shelf").mkdir()
+    else:
+        away["endpoint"] = "http://127.0.0.1:9"
+    for wrong in ([away], []):
+        site.options["tiers"] = wrong
+        assert site.fsck("--level", "structure", status=1) == {"tier_away": [""]}
+        assert site.fsck("--repair", status=1) == {"tier_away": [""]}
+    site.options["tiers"] = tiers
+    if tier.path is not None:
+        (tmp_path / "shelf").rmdir()
+        (tmp_path / "unmounted").rename(tmp_path / "shelf")
+    assert site.fsck("--level", "digests", status=0) == {}
+
+
+async def test_a_tier_in_which_nothing_lies_any_more_is_doubted_and_loses_no_rows(
+    tmp_path: Path, tier: TierConfig
+) -> None:
+    site = Site(tmp_path)
+    await site.record(6)
+    site.add_tier(tier)
+    await site.move()
+    with site.store() as store:
+        kept = {each.name: stored(store, each.name) for each in list(store.list())}
+        store.delete(list(kept))
+    assert list(site.fsck("--repair", status=1)) == ["tier_away"]
+    with site.store() as store:
+        for name, data in kept.items():
+            put(store, name, data)
+    assert site.fsck("--level", "digests", status=0) == {}

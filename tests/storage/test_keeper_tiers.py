@@ -1,9 +1,11 @@
 """A keeper with tiers: recordings move, are deleted there as here, and a lock holds wherever they are."""
 
 import asyncio
+import errno
 from pathlib import Path
 from uuid import uuid4
 
+import pytest
 from tests.storage.conftest import Start
 from tests.storage.scripted_camera import ScriptedCamera, camera, written
 
@@ -11,6 +13,7 @@ from vms.common.clock import ManualClock
 from vms.common.evidence_lock import EvidenceLock
 from vms.common.ids import CameraId
 from vms.config import TierConfig, VolumeConfig
+from vms.storage import recovery
 from vms.storage.keeper import VolumeKeeper
 from vms.storage.service import StorageService
 
@@ -43,6 +46,27 @@ async def look(keeper: VolumeKeeper) -> None:
 
 def files(folder: Path) -> set[str]:
     return {path.name for path in folder.rglob("*.mp4")}
+
+
+async def test_what_could_not_be_done_when_a_volume_was_opened_is_done_when_it_works(
+    clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> None:
+        raise OSError(errno.EIO, "input/output error")
+
+    keeper = VolumeKeeper(volume(tmp_path), clock, system_id="here")
+    with monkeypatch.context() as patch:
+        patch.setattr(recovery, "day_directories", refuse)
+        await keeper.start()
+        assert keeper.volume.is_open
+        assert (await keeper.state()).error
+    try:
+        clock.advance(60)
+        await keeper.look()
+        assert not (await keeper.state()).error
+        assert keeper.mover is not None, "nothing would ever move"
+    finally:
+        await keeper.stop()
 
 
 async def test_recordings_move_when_they_are_old_enough_and_stay_playable(

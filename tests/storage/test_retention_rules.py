@@ -4,12 +4,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from tests.storage.kept_shelf import SIZE_BYTES, KeptShelf
 
 from vms.common.clock import NS
+from vms.common.evidence_lock import EvidenceLock
 from vms.common.ids import CameraId
+from vms.media import Gap, GapReason
+from vms.storage import deletion, retention
 from vms.storage.retention import SWEEP_NS
 from vms.storage.retention_rule import RetentionRule
 from vms.storage.segment import Segment
@@ -190,6 +194,87 @@ async def test_a_clock_set_forward_ends_no_minimum_and_reaches_no_maximum(shelf:
     on.clock.advance(25 * HOUR_S)
     await on.retention.enforce()
     assert await on.left() == []
+
+
+async def test_a_clock_that_was_wrong_for_a_moment_keeps_nothing_for_a_day(shelf: Shelf) -> None:
+    on = await shelf(quota=2 * SIZE_BYTES)
+    rows = await aged(on, "porch", 40, 2, 1)
+    await on.keep("porch", RetentionRule(days(90), days(90), minimum_ns=days(30)))
+    on.clock.step_wall(400 * DAY_S)
+    await on.retention._expire({})  # nothing but a look at the clock, as of a camera without a rule
+    assert not on.retention._clock_is_trusted()
+    on.clock.step_wall(-400 * DAY_S)
+    await on.retention.enforce()
+    assert await on.left() == rows[1:], "the volume is full, and its oldest is older than its minimum"
+    assert not on.retention.full_of_protected
+
+
+async def test_a_full_disk_of_which_nothing_may_go_holds_up_no_age_in_tiers(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on = await shelf(tiers=[("nas", 1 << 30)])
+    locked = await on.put("porch", 2 * DAY_S)
+    await on.put("porch", 40 * DAY_S, tier="nas")
+    await on.lock(locked)
+    await on.keep("porch", RetentionRule(days(30), days(30), maximum_ns=days(30)))
+    monkeypatch.setattr(on.volume, "free_bytes", lambda: -1)
+    await on.retention.enforce()
+    assert await on.left() == [locked]
+
+
+async def test_what_is_known_of_locked_footage_stays_with_it(shelf: Shelf) -> None:
+    on = await shelf()
+    older, locked, young = await aged(on, "porch", 60, 40, 5)
+    for row in (older, locked, young):
+        await on.event("porch", row)
+        gap = Gap(row.end_ns, row.end_ns + NS, GapReason.CAMERA_LOST)
+        await on.keeper.put_gaps([(CameraId("porch"), gap)])
+    await on.keep("porch", RetentionRule(days(7), days(30)))
+    lock_end = on.clock.wall_ns() - days(39)
+    one = EvidenceLock(uuid4(), CameraId("porch"), locked.start_ns, lock_end, "why", "who", 1)
+    await on.keeper.put_locks([one], 1)
+    await on.retention.enforce()
+    ask = on.volume.catalog.run
+    assert len(await ask(lambda each: each.event_ranges(CameraId("porch"), 0, 1 << 62))) == 2
+    gaps = await ask(lambda each: each.gaps(CameraId("porch"), 0, 1 << 62))
+    assert [gap.start_ns for gap in gaps] == [locked.end_ns, young.end_ns]
+    await on.keeper.put_locks([], 2)
+    await on.retention.enforce()
+    assert len(await ask(lambda each: each.gaps(CameraId("porch"), 0, 1 << 62))) == 1
+
+
+async def test_a_file_that_cannot_be_removed_keeps_no_other(shelf: Shelf) -> None:
+    on = await shelf()
+    rows = await aged(on, "porch", 40, 39, 38, 1)
+    rows[0].path.unlink()
+    rows[0].path.mkdir()  # a name that cannot be unlinked, as of an immutable file
+    await on.keep("porch", RetentionRule(days(30), days(30)))
+    await on.retention.enforce()
+    assert await on.left() == [rows[3]]
+    assert not rows[1].path.exists()
+    await on.close()
+    await on.open()
+    deletion.end_deletions(on.volume)
+    assert [row.id for row in on.volume.catalog.submit(lambda each: each.deleting()).result()] == [rows[0].id]
+    rows[0].path.rmdir()
+    deletion.end_deletions(on.volume)
+    assert on.volume.closed_bytes == SIZE_BYTES
+
+
+async def test_when_much_has_to_go_it_goes_in_spells(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    on = await shelf()
+    for camera in ("porch", "yard"):
+        for number in range(70):
+            await on.put(camera, 10 * DAY_S - number, length_s=0.5)
+        await on.keep(camera, RetentionRule(days(1), days(1)))
+    monkeypatch.setattr(retention, "SPELL_S", 0.0)
+    looks = 0
+    while await on.left():
+        await on.retention.enforce()
+        looks += 1
+        assert looks < 10
+        assert on.retention.unfinished or not await on.left()
+    assert looks == 4
 
 
 async def test_gaps_and_events_go_with_the_footage_around_them(shelf: Shelf) -> None:

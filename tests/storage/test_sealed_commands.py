@@ -58,6 +58,7 @@ def test_a_recording_is_decrypted_with_its_file_and_key_alone(tmp_path: Path) ->
     keys = ["--volume-key", tmp_path / "new.key", "--volume-key", tmp_path / "old.key"]
     assert "700000 bytes" in vms("decrypt", tmp_path / "r.mp4", "-o", tmp_path / "out.mp4", *keys)
     assert (tmp_path / "out.mp4").read_bytes() == b"footage" * 100_000
+    assert (tmp_path / "out.mp4").stat().st_mode & 0o077 == 0, "others may read what was encrypted"
     with pytest.raises(NotDecrypted, match="exists already"):
         vms("decrypt", tmp_path / "r.mp4", "-o", tmp_path / "out.mp4", *keys)
     with pytest.raises(NotDecrypted, match="not encrypted"):

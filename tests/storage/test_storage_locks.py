@@ -1,7 +1,10 @@
 """Evidence locks on a volume: what they cover, how they come and go, what happens when their file is damaged."""
 
+import asyncio
 import errno
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import uuid4
 
@@ -128,7 +131,7 @@ def test_a_set_that_comes_late_does_no_harm(locks: VolumeLocks) -> None:
     assert locks.holding == [one]
 
 
-@pytest.mark.parametrize("damage", ["cut", "empty object", "count", "version", "binary"])
+@pytest.mark.parametrize("damage", ["cut", "empty", "empty object", "count", "version", "binary"])
 def test_a_damaged_file_locks_everything_until_the_set_is_told_again(
     locks: VolumeLocks, tmp_path: Path, damage: str
 ) -> None:
@@ -140,6 +143,8 @@ def test_a_damaged_file_locks_everything_until_the_set_is_told_again(
     match damage:
         case "cut":
             path.write_text(text[: len(text) // 2])
+        case "empty":
+            path.write_bytes(b"")
         case "empty object":
             path.write_text("{}")
         case "count":
@@ -157,6 +162,81 @@ def test_a_damaged_file_locks_everything_until_the_set_is_told_again(
     assert found.holding == [one]
     assert found.times.until(YARD, 10_000, 10_001) is None
     assert (tmp_path / f"{LOCKS_NAME}.damaged-1").read_bytes() == damaged
+
+
+def test_a_file_that_the_disk_refuses_locks_everything(locks: VolumeLocks, tmp_path: Path) -> None:
+    (tmp_path / LOCKS_NAME).mkdir()  # reading it is an error
+    found = again(tmp_path)
+    assert found.error is not None
+    assert found.times.until(YARD, 10_000, 10_001) is not None
+    one = lock(5, 9)
+    put(found, one, revision=3)
+    assert again(tmp_path).holding == [one]
+
+
+def test_an_end_while_a_damaged_file_is_replaced_lets_nothing_go(
+    locks: VolumeLocks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(locks, lock(5, 9), revision=7)
+    path = tmp_path / LOCKS_NAME
+    path.write_text("{")
+
+    def end(path: Path, data: bytes) -> None:
+        raise OSError(errno.EIO, "the system ends here")
+
+    monkeypatch.setattr("vms.storage.locks.write_durably", end)
+    with pytest.raises(VolumeUnavailable):
+        put(again(tmp_path), lock(5, 9), revision=8)
+    assert again(tmp_path).times.everything
+    path.unlink()
+    assert again(tmp_path).times.everything, "one that was set aside tells that there were locks"
+
+
+def test_a_set_whose_writing_hung_does_not_replace_a_newer_one(
+    locks: VolumeLocks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = lock(5, 9), lock(50, 90)
+    hanging, answered = threading.Event(), threading.Event()
+
+    def write(path: Path, data: bytes) -> None:
+        if not hanging.is_set():
+            hanging.set()
+            answered.wait(30)
+        identity.write_durably(path, data)
+
+    monkeypatch.setattr("vms.storage.locks.write_durably", write)
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(put, locks, one, revision=7)
+        assert hanging.wait(30)
+        second = threads.submit(put, locks, one, other, revision=8)
+        answered.set()
+        assert first.result(30) and second.result(30)
+    assert again(tmp_path).holding == locks.holding == [one, other]
+    assert locks.revision == 8
+
+
+async def test_who_gives_up_waiting_for_a_slow_disk_leaves_one_thread_behind_and_no_more(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = await start()
+    (keeper,) = service._keepers
+    answered, begun = threading.Event(), []
+
+    def check() -> None:
+        begun.append(threading.get_ident())
+        answered.wait(30)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(keeper.volume, "check", check)
+        for revision in (1, 2, 3):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    await keeper.put_locks([lock(5, 9)], revision)
+        assert len(begun) == 1
+        answered.set()
+    one = lock(50, 90)
+    await keeper.put_locks([one], 4)
+    assert keeper.volume.locks.holding == [one]
 
 
 def test_locks_that_cannot_be_written_are_obeyed_and_not_acknowledged(

@@ -1,5 +1,6 @@
 """Recordings on their way through tiers: nothing is lost, whatever ends when, and all of it plays as before."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,9 +10,12 @@ from tests.storage.faults import small_disk
 from tests.storage.seaweedfs import S3Server
 from tests.storage.tiered import AGE_S, ALL, PORCH, Make, TieredVolume, copies, directory, local, names, shown
 
+from vms.common.clock import NS
 from vms.config import EncryptionConfig
-from vms.storage import disk
+from vms.storage import disk, recovery
 from vms.storage.errors import SegmentNotFound
+from vms.storage.recent import days_of
+from vms.storage.repair import RecoveryCounters
 from vms.storage.tiers.moving import MovingNotes
 
 
@@ -56,8 +60,8 @@ STEPS: dict[str, Callable[[TieredVolume, pytest.MonkeyPatch], None]] = {
     "after the copy": lambda tiered, patch: _after(tiered.store("archive"), "put_file", patch),
     "before the row": lambda tiered, patch: _instead(type(tiered.volume.catalog._catalog), "moved", patch),
     "after the row": lambda tiered, patch: _after(type(tiered.volume.catalog._catalog), "moved", patch),
-    "before the old copy goes": lambda tiered, patch: _instead(disk, "remove_all", patch),
-    "after the old copy went": lambda tiered, patch: _after(disk, "remove_all", patch),
+    "before the old copy goes": lambda tiered, patch: _instead(disk, "remove_each", patch),
+    "after the old copy went": lambda tiered, patch: _after(disk, "remove_each", patch),
     "before that is noted": lambda tiered, patch: _instead(
         type(tiered.volume.catalog._catalog), "removed", patch
     ),
@@ -163,6 +167,88 @@ async def test_a_copy_that_got_no_row_goes_when_its_recording_will_not_move_ther
     await tiered.mover.settled()
     assert copies(tiered, "archive") == []
     assert local(tiered) == names(tiered, segments)
+
+
+async def test_what_is_being_copied_is_not_taken_for_what_an_earlier_life_left(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiered = make([directory(tmp_path)])
+    segments = await tiered.record(2)
+    before = await shown(tiered, segments)
+    store, put = tiered.store("archive"), tiered.store("archive").put_file
+    loop = asyncio.get_running_loop()
+
+    def with_a_look(name: str, body: object, pace: object) -> int:
+        size = put(name, body, pace)  # type: ignore[arg-type]
+        look = asyncio.run_coroutine_threadsafe(tiered.mover._leftovers.resume(), loop)
+        look.result(30)  # the first look of a keeper, while room is still being made
+        return size
+
+    monkeypatch.setattr(store, "put_file", with_a_look)
+    await tiered.mover.make_room(1 << 40)
+    assert copies(tiered, "archive") == names(tiered, segments)
+    assert await shown(tiered, segments) == before
+
+
+async def test_making_room_first_forgets_no_note_of_an_earlier_life(make: Make, tmp_path: Path) -> None:
+    tiered = make([directory(tmp_path)])
+    segments = await tiered.record(3)
+    tiered.clock.advance(AGE_S)
+    with pytest.MonkeyPatch.context() as patch:
+        STEPS["after the copy"](tiered, patch)
+        await tiered.mover.settled()
+    left = copies(tiered, "archive")
+    assert left
+    await tiered.restart()
+    with pytest.MonkeyPatch.context() as patch:
+        _instead(type(tiered.store("archive")), "put_file", patch)
+        with pytest.raises(Ended):
+            await tiered.mover.make_room(1)
+    assert copies(tiered, "archive") == [], "they got no row, and their recordings are on the volume"
+    assert local(tiered) == names(tiered, segments)
+
+
+async def test_an_old_file_that_cannot_be_removed_holds_up_no_other(make: Make, tmp_path: Path) -> None:
+    tiered = make([directory(tmp_path)])
+    segments = await tiered.record(3)
+    tiered.clock.advance(AGE_S)
+    with pytest.MonkeyPatch.context() as patch:
+        _instead(disk, "remove_each", patch)
+        await tiered.mover.settled()
+    segments[0].path.unlink()
+    segments[0].path.mkdir()  # a name that cannot be unlinked, as of an immutable file
+    for _ in range(2):
+        await tiered.mover.settled()
+        await tiered.mover.look()  # raises what failed
+    assert local(tiered) == names(tiered, segments[:1])
+    left = await tiered.volume.catalog.run(lambda each: each.removals(10))
+    assert [each.segment.id for each in left] == [segments[0].id]
+
+
+@pytest.mark.parametrize("way", ["told", "found"])
+async def test_a_recording_of_the_same_millisecond_gets_a_name_of_its_own(
+    make: Make, tmp_path: Path, way: str
+) -> None:
+    tiered = make([directory(tmp_path)])
+    (moved,) = await tiered.record(1)
+    tiered.clock.advance(AGE_S)
+    await tiered.mover.settled()
+    tiered.clock.step_wall((moved.start_ns - tiered.clock.wall_ns()) / NS)  # the clock was set back
+    second = tiered._write()
+    assert second.path == moved.path, "its writer knows of no other"
+    counters = RecoveryCounters()
+    if way == "told":
+        settled = recovery.settle(tiered.volume, names(tiered, [second]), counters)
+    else:
+        day = days_of(second.path.parent.parent)[0]
+        settled = recovery.reconcile(tiered.volume, day, counters)
+    assert settled.names == names(tiered, [second])
+    tiered.clock.advance(AGE_S)
+    await tiered.mover.settled()
+    assert len(copies(tiered, "archive")) == 2
+    for segment in (moved, second):
+        with await tiered.library.open(segment.id) as opened:
+            assert opened.file.identity.segment_id == segment.id
 
 
 async def test_a_copy_may_be_the_only_one_when_the_catalog_knows_nothing_so_it_stays(

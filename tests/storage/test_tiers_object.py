@@ -180,6 +180,21 @@ def test_errors_say_what_to_do_and_name_no_keys(
             assert secret.startswith("http") or secret not in told
 
 
+def test_a_bucket_that_is_not_there_is_a_tier_that_cannot_be_used(s3_server: S3Server) -> None:
+    store = ObjectTier(s3_server.tier(url="s3://no-such-bucket"), uuid4(), BlockCache())
+    attempts: list[Callable[[], object]] = [
+        lambda: store.put_file(NAME, body(b"1")),
+        lambda: store.delete([NAME]),
+        lambda: list(store.list()),
+        store.check,
+    ]
+    for attempt in attempts:
+        try:
+            attempt()
+        except TierUnavailable as error:
+            assert "bucket" in str(error)
+
+
 def test_a_server_that_is_killed_and_comes_back_is_used_again(s3_server: S3Server) -> None:
     store = ObjectTier(s3_server.tier(), uuid4(), BlockCache())
     store.put_file(NAME, body())

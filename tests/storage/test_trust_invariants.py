@@ -6,6 +6,7 @@ Nothing locked is gone. Nothing that the catalog has is missing, wherever it is.
 import asyncio
 import shutil
 import time
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import UUID, uuid4
@@ -18,13 +19,14 @@ from vms.common.camera import RetentionLimits
 from vms.common.clock import NS, ManualClock
 from vms.common.evidence_lock import EvidenceLock
 from vms.common.ids import CameraId
-from vms.config import TierConfig, VolumeConfig
+from vms.config import EncryptionConfig, TierConfig, VolumeConfig
+from vms.storage.catalog import Catalog
 from vms.storage.findings import Level
 from vms.storage.fsck_files import Contents
 from vms.storage.fsck_repair import VolumeRepairer
 from vms.storage.identity import KnownVolumes, read_identity
+from vms.storage.keeping import EventRange
 from vms.storage.kept_volume import KeptVolume
-from vms.storage.keyring import Keyring
 from vms.storage.layout import CATALOG_NAME, is_recording_name
 from vms.storage.segment import Segment
 from vms.storage.service import StorageService
@@ -39,6 +41,8 @@ STEPS = st.one_of(
     st.tuples(st.just("disconnect"), st.sampled_from(NAMES), st.floats(0, 3)),
     st.tuples(st.just("expire"), st.sampled_from(NAMES), st.floats(1, 20)),
     st.tuples(st.just("lock"), st.sampled_from(NAMES), st.floats(0, 15)),
+    st.tuples(st.just("event"), st.sampled_from(NAMES), st.floats(0, 15)),
+    st.tuples(st.just("minimum"), st.sampled_from(NAMES), st.floats(0, 30)),
     st.tuples(st.just("release"), st.none(), st.none()),
     st.tuples(st.just("move"), st.none(), st.floats(0, 15)),
     st.tuples(st.just("kill"), st.none(), st.one_of(st.none(), st.floats(0, 1))),
@@ -47,10 +51,20 @@ STEPS = st.one_of(
 )
 
 
+def _shows_event(segment: Segment, catalog: Catalog) -> bool:
+    return catalog.has_event(segment.camera_id, segment.start_ns, segment.end_ns)
+
+
 class World:
     """A system with a volume and a tier, and what the test knows of both."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, encrypted: bool = False) -> None:
+        self._encryption = None
+        if encrypted:
+            key = directory / "key"
+            key.write_text("ab" * 32)
+            key.chmod(0o600)
+            self._encryption = EncryptionConfig(key_file=key)
         self._directory = directory
         self._runs = 0
         self.root = directory / "run-0"
@@ -64,7 +78,9 @@ class World:
     def config(self) -> VolumeConfig:
         # model_construct: below the least quotas that a configuration allows, so that they are reached
         tier = TierConfig.model_construct(name="shelf", path=self.root / "shelf", after=8.0, quota=400_000)
-        return VolumeConfig.model_construct(path=self.root / "volume", quota=250_000, tiers=(tier,))
+        return VolumeConfig.model_construct(
+            path=self.root / "volume", quota=250_000, tiers=(tier,), encryption=self._encryption
+        )
 
     async def begin(self) -> None:
         self.service = StorageService([self.config], 3.0, self.clock, system_id=SYSTEM)
@@ -82,7 +98,7 @@ class World:
 
     async def do(self, what: str, name: str | None, amount: float | bool | None) -> None:
         match what:
-            case "play" | "disconnect" | "expire" | "lock":
+            case "play" | "disconnect" | "expire" | "lock" | "event" | "minimum":
                 assert name is not None
                 await self._do_to(what, name, float(amount or 0))
             case "release":
@@ -109,14 +125,48 @@ class World:
                 scripted.disconnect()
                 scripted.reconnect(amount)
             case "expire":
-                limited = camera(name).model_copy(
-                    update={"retention": amount, "limits": RetentionLimits(maximum=amount)}
-                )
-                self.service.keep(limited)
+                await self._expire(name, amount)
+            case "event":
+                at_ns = self.clock.wall_ns() - round(amount * NS)
+                event = EventRange(CameraId(name), at_ns - NS, at_ns + NS, "motion")
+                await self.keeper.put_event_ranges([event])
+            case "minimum":
+                self._keep(name, 1.0, RetentionLimits(minimum=amount))
                 await written(self.service)
+                young = {each.id for each in await self._closed(name, amount)}
                 await self.keeper.retention.enforce()
+                assert young <= {each.id for each in await self._closed(name)}, "deleted before its time"
             case "lock":
                 await self._lock(name, amount)
+
+    def _keep(self, name: str, retention_s: float, limits: RetentionLimits) -> None:
+        self.service.keep(camera(name).model_copy(update={"retention": retention_s, "limits": limits}))
+
+    async def _closed(self, name: str, seconds: float = 1e9) -> list[Segment]:
+        """Recordings that have ended, not longer ago than told."""
+        since_ns = self.clock.wall_ns() - round(seconds * NS)
+        found = await self.service.segments(CameraId(name), *ALL)
+        return [segment for segment in found if segment.closed and segment.end_ns >= since_ns]
+
+    async def _expire(self, name: str, age_s: float) -> None:
+        """Footage goes after an age, that of events after twice and none after three times as long."""
+        self._keep(name, age_s, RetentionLimits(events=2 * age_s, maximum=3 * age_s))
+        await written(self.service)
+        catalog, times = self.keeper.volume.catalog, self.keeper.volume.locks.times
+        plain = {each.id for each in await self._closed(name, age_s)}
+        of_events = {
+            each.id
+            for each in await self._closed(name, 2 * age_s)
+            if await catalog.run(partial(_shows_event, each))
+        }
+        displaced = self.keeper.retention.displaced
+        await self.keeper.retention.enforce()
+        left = await self._closed(name)
+        if self.keeper.retention.displaced == displaced:
+            assert plain | of_events <= {each.id for each in left}, "deleted before its time"
+        young = {each.id for each in await self._closed(name, 3 * age_s)}
+        late = [each for each in left if each.id not in young and not times.protects(each)]
+        assert not late, "kept for longer than its maximum"
 
     async def _lock(self, name: str, seconds: float) -> None:
         await written(self.service)
@@ -179,7 +229,7 @@ class World:
         kept = KeptVolume(config, self.clock, KnownVolumes(None), SYSTEM)
         kept.open()
         tiers = open_tiers(config, volume_id)
-        contents = Contents(config.path, Keyring(), tiers)
+        contents = Contents(config.path, kept.keyring, tiers)
         repairer = VolumeRepairer(kept, contents, level=Level.STRUCTURE)
         try:
             lasting = [each for each, done in repairer.repair() if each.is_fault and not done]
@@ -235,17 +285,17 @@ SHELVED = [*FULL, ("lock", "porch", 15.0), ("move", None, 15.0)]
 
 
 @settings(max_examples=15, deadline=None)
-@example([*SHELVED, ("lose catalog", None, False), ("play", "porch", 3.0)])
-@example([*SHELVED, ("lose catalog", None, True), ("expire", "porch", 1.0)])
-@example([*SHELVED, ("play", "porch", 4.0), ("kill", None, 0.5), ("fsck", None, None)])
-@example([*FULL, ("lock", "porch", 15.0), ("expire", "porch", 1.0), ("kill", None, None)])
-@example([*SHELVED, ("expire", "porch", 1.0), ("release", None, None), ("expire", "porch", 1.0)])
-@given(st.lists(STEPS, min_size=4, max_size=14).map(lambda steps: [*FULL, *steps]))
+@example([*SHELVED, ("lose catalog", None, False), ("play", "porch", 3.0)], False)
+@example([*SHELVED, ("lose catalog", None, True), ("expire", "porch", 1.0)], False)
+@example([*SHELVED, ("play", "porch", 4.0), ("kill", None, 0.5), ("fsck", None, None)], True)
+@example([*FULL, ("lock", "porch", 15.0), ("expire", "porch", 1.0), ("kill", None, None)], False)
+@example([*SHELVED, ("expire", "porch", 1.0), ("release", None, None), ("expire", "porch", 1.0)], True)
+@given(st.lists(STEPS, min_size=4, max_size=14).map(lambda steps: [*FULL, *steps]), st.booleans())
 def test_what_was_promised_holds_after_any_history(
-    script: list[tuple[str, str | None, float | bool | None]],
+    script: list[tuple[str, str | None, float | bool | None]], encrypted: bool
 ) -> None:
     async def run(directory: Path) -> None:
-        world = World(directory)
+        world = World(directory, encrypted=encrypted)
         await world.begin()
         try:
             for what, name, amount in script:

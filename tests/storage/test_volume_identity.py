@@ -1,7 +1,9 @@
 """Volumes are recognised: a missing, exchanged or doubly used disk is noticed."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from tests.storage.conftest import Start
@@ -110,3 +112,29 @@ async def test_two_paths_to_one_volume_are_one_volume(
     assert sum(error is None for error in errors) == 1
     errors = [volume.error for volume in service._recording.volumes]
     assert sum(error is None for error in errors) == 1
+
+
+def test_a_volume_in_a_folder_of_a_disk_that_is_not_mounted_is_not_made_anew(tmp_path: Path) -> None:
+    memory = tmp_path / "volumes.json"
+    with small_disk(tmp_path / "disk", 1 << 20) as disk:
+        identify(disk / "vms" / "one", KnownVolumes(memory))
+    with pytest.raises(VolumeUnavailable, match=f"not mounted at {tmp_path / 'disk'}") as caught:
+        identify(tmp_path / "disk" / "vms" / "one", KnownVolumes(memory))
+    assert caught.value.kind == "gone"
+    assert list((tmp_path / "disk").iterdir()) == [], "the system disk is not filled instead"
+    (tmp_path / "disk").rmdir()
+    with small_disk(tmp_path / "disk", 1 << 20) as another:
+        _, changed = identify(another / "vms" / "one", KnownVolumes(memory))
+        assert changed, "a new disk is mounted there: it is taken, with a warning"
+
+
+def test_what_the_version_before_remembered_is_understood(tmp_path: Path) -> None:
+    memory = tmp_path / "volumes.json"
+    (tmp_path / "disk").mkdir()
+    memory.write_text(json.dumps({str(tmp_path / "disk"): {"id": str(uuid4()), "mounted": True}}))
+    with pytest.raises(VolumeUnavailable, match="not mounted"):
+        identify(tmp_path / "disk", KnownVolumes(memory))
+    known = {"id": str(uuid4()), "mounted": False, "from a newer version": 1}
+    memory.write_text(json.dumps({str(tmp_path / "volume"): known}))
+    _, changed = identify(tmp_path / "volume", KnownVolumes(memory))
+    assert changed

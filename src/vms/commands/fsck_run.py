@@ -210,9 +210,10 @@ def _print_summary(console: Console, outcome: Outcome, *, repair: bool) -> None:
     repaired = sum(done for _, done in outcome.findings)
     if outcome.faults:
         advice = "" if repair else "; --repair puts in order what can be"
-        console.print(f"  [bold red]{outcome.faults} wrong[/], {repaired} repaired{looked}{advice}")
+        text = f"  [bold red]{outcome.faults} wrong[/], {repaired} repaired{looked}{advice}"
     else:
-        console.print(f"  [bold green]nothing is wrong[/], {repaired} repaired{looked}", highlight=False)
+        text = f"  [bold green]nothing is wrong[/], {repaired} repaired{looked}"
+    console.print(text, highlight=False, soft_wrap=True)
 
 
 def _document(outcomes: Iterable[Outcome]) -> dict[str, Any]:

@@ -38,6 +38,10 @@ _SAID = {
     Verdict.VERIFIED: "[bold green]VERIFIED[/]: everything is unchanged and signed by a trusted key",
     Verdict.CHANGED: "[bold red]NOT VERIFIED[/]: it is not as it was signed",
     Verdict.UNTRUSTED: "[bold yellow]NOT VERIFIED[/]: unchanged since it was signed, but the signature does not count",
+    Verdict.INCOMPLETE: (
+        "[bold yellow]NOT VERIFIED[/]: what is here is unchanged and signed by a trusted key, but recordings between "
+        "others are missing (retention keeps footage of events longer; other volumes and tiers may have them)"
+    ),
     Verdict.UNSIGNED: "[bold yellow]NOT VERIFIED[/]: it is not signed",
     Verdict.RECORDING: "[bold yellow]NOT VERIFIED[/]: it is not closed, so not signed yet",
     Verdict.UNREADABLE: "[bold red]NOT READ[/]: it could not be verified",
@@ -116,7 +120,7 @@ def _print_file(out: Console, file: FileReport, *, alone: bool) -> None:
     if file.link is not None and (
         file.link not in _QUIET_LINKS or (file.link_detail and file.link is LinkState.FIRST)
     ):
-        colour = "red" if file.link in BROKEN_LINKS else "dim"
+        colour = "red" if file.link in {*BROKEN_LINKS, LinkState.MISSING} else "dim"
         out.print(f"    [{colour}]{file.link.value}: {escape(file.link_detail)}[/]")
 
 

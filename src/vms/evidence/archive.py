@@ -28,6 +28,7 @@ from vms.evidence.manifest import (
 from vms.evidence.report import FileReport, Report
 from vms.evidence.trust import SignatureState, Trust
 from vms.evidence.verify import Watch, open_plain, verify_file
+from vms.evidence.zip_layout import LOCAL_MARK, strange_bytes
 from vms.format.hybrid import ReadAt
 from vms.format.hybrid.integrity import read_digest
 
@@ -38,8 +39,14 @@ _Open = Callable[[str], AbstractContextManager[tuple[ReadAt, int]]]
 
 
 def is_archive(path: Path) -> bool:
-    """Whether `path` is a ZIP file, or a directory with a manifest."""
-    return (path / MANIFEST_NAME).is_file() if path.is_dir() else zipfile.is_zipfile(path)
+    """Whether `path` is a ZIP file, or a directory with a manifest.
+
+    A file with something before the ZIP file in it is none: players may show what stands there.
+    """
+    if path.is_dir():
+        return (path / MANIFEST_NAME).is_file()
+    with path.open("rb") as file:
+        return file.read(len(LOCAL_MARK)) == LOCAL_MARK and zipfile.is_zipfile(file)
 
 
 def verify_archive(path: Path, trust: Trust, watch: Watch | None = None) -> Report:
@@ -56,7 +63,10 @@ def verify_archive(path: Path, trust: Trust, watch: Watch | None = None) -> Repo
                 if len(set(listed)) < len(listed)
                 else []
             )
-            return _verify(set(listed), twice, lambda name: _open_member(archive, name), trust, watch)
+            report = _verify(set(listed), twice, lambda name: _open_member(archive, name), trust, watch)
+            with open_plain(path) as (read_at, size):
+                report.findings += strange_bytes(archive, read_at, size)
+            return report
     except (zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
         raise NotEvidence(f"{path}: the ZIP file is damaged: {error}") from error
 

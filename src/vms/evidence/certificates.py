@@ -30,6 +30,7 @@ UNREADABLE_CERTIFICATE = (
     x509.UnsupportedGeneralNameType,
 )
 """What `cryptography` raises for certificates that were damaged, also long after they were loaded."""
+_COMMON_NAME_BYTES = 64
 _ORGANIZATION = "VMS Enterprise"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -98,7 +99,7 @@ def certify_node(
     key: Ed25519PublicKey, node: str, issuer_key: Ed25519PrivateKey, issuer: x509.Certificate, now: datetime
 ) -> x509.Certificate:
     """A certificate by which `issuer` says that `key` signs for `node`."""
-    builder = _builder(key, _name(node[:64]), issuer.subject, now, NODE_DAYS)
+    builder = _builder(key, _name(_shortened(node)), issuer.subject, now, NODE_DAYS)
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
     return _sign(builder.add_extension(_usage(certifies=False), critical=True), issuer_key)
 
@@ -121,6 +122,11 @@ def _builder(
 def _sign(builder: x509.CertificateBuilder, key: Ed25519PrivateKey) -> x509.Certificate:
     identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key())
     return builder.add_extension(identifier, critical=False).sign(key, algorithm=None)
+
+
+def _shortened(node: str) -> str:
+    """As much of a node's name as a common name holds; at least a letter."""
+    return node.encode()[:_COMMON_NAME_BYTES].decode(errors="ignore") or "node"
 
 
 def _name(common: str) -> x509.Name:

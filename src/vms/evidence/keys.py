@@ -54,6 +54,8 @@ _PURPOSE = "evidence keys"
 _MAX_AUTHORITIES = 8
 """Certificates of authorities that go with every signature; when it would be more, the newest goes alone."""
 _RENEW_BEFORE = timedelta(days=365)
+_SOONEST = datetime(2026, 1, 1, tzinfo=UTC)
+"""A clock that shows less was never set: machines without a battery begin in 1970, and know better a minute later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,8 @@ class NodeSigner:
 def ensure_keys(data_dir: Path, node: str, secrets: Secrets) -> None:
     """Make what is missing of the authority and of the node's key; what is there stays as it is.
 
-    A node's key whose certificate ends within a year is replaced. Called at every start, before anything is
+    A node's key whose certificate ends within a year is replaced, as is one that is not valid yet: it was made while the
+    clock was ahead. Called at every start, before anything is
     recorded. Raises EvidenceKeysUnusable.
     """
     directory = data_dir / DIRECTORY
@@ -132,8 +135,9 @@ def ensure_keys(data_dir: Path, node: str, secrets: Secrets) -> None:
                 )
             _make_authority(directory, secrets)
         if (directory / NODE_NAME).exists():
-            present = _read_key_file(directory / NODE_NAME, secrets)
-            if present.certificates[0].not_valid_after_utc - _now() > _RENEW_BEFORE:
+            certificate = _read_key_file(directory / NODE_NAME, secrets).certificates[0]
+            ahead = _SOONEST <= _clock() < certificate.not_valid_before_utc
+            if not ahead and certificate.not_valid_after_utc - _now() > _RENEW_BEFORE:
                 return
         _make_node(directory, node, secrets)
 
@@ -316,4 +320,9 @@ def _unreadable(path: Path, error: OSError) -> EvidenceKeysUnusable:
 
 
 def _now() -> datetime:
+    """What certificates are dated with."""
+    return max(_clock(), _SOONEST)
+
+
+def _clock() -> datetime:
     return datetime.now(UTC)

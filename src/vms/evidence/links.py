@@ -3,8 +3,8 @@
 Belongs here: the chain across files. Does not: single files (recording_check).
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections import ChainMap, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from uuid import UUID
 
 from vms.evidence.report import FileReport, LinkState, SourceReport
@@ -21,6 +21,7 @@ def check_links(files: Sequence[FileReport], prefixes: Prefixes) -> None:
     prefixes: asked only where a predecessor ends otherwise than was named: it was still being written then.
     """
     groups: defaultdict[tuple[str, str], list[FileReport]] = defaultdict(list)
+    unsigned: dict[UUID, FileReport] = {}
     for file in files:
         source = _source(file)
         if source is None:
@@ -29,11 +30,13 @@ def check_links(files: Sequence[FileReport], prefixes: Prefixes) -> None:
             groups[source.identity.camera_id, source.identity.stream].append(file)
         else:
             file.link, file.link_detail = LinkState.UNSIGNED, "nothing signed says what it follows"
+            if source.identity is not None:
+                unsigned.setdefault(source.identity.segment_id, file)
     for group in groups.values():
-        _check_group(sorted(group, key=_start), prefixes)
+        _check_group(sorted(group, key=_start), unsigned, prefixes)
 
 
-def _check_group(group: Sequence[FileReport], prefixes: Prefixes) -> None:
+def _check_group(group: Sequence[FileReport], unsigned: dict[UUID, FileReport], prefixes: Prefixes) -> None:
     by_id: dict[UUID, FileReport] = {}
     originals = []
     for file in group:
@@ -47,12 +50,13 @@ def _check_group(group: Sequence[FileReport], prefixes: Prefixes) -> None:
         else:
             file.link = LinkState.CONFLICTING
             file.link_detail = f"says that it is the same recording as {first.name}, and differs"
+    present = ChainMap(by_id, unsigned)
     for index, file in enumerate(originals):
-        file.link, file.link_detail = _link(file, by_id, prefixes, oldest=index == 0)
+        file.link, file.link_detail = _link(file, present, prefixes, oldest=index == 0)
 
 
 def _link(
-    file: FileReport, by_id: dict[UUID, FileReport], prefixes: Prefixes, *, oldest: bool
+    file: FileReport, by_id: Mapping[UUID, FileReport], prefixes: Prefixes, *, oldest: bool
 ) -> tuple[LinkState, str]:
     source = _required(file)
     previous = source.previous
@@ -78,6 +82,8 @@ def _link(
     known = prefixes(before)
     if previous.chain_digest in known:
         written = known.index(previous.chain_digest) + 1
+        if written == len(known):
+            return LinkState.FOLLOWS, f"{before.name}, which is not signed itself, and ends as it did then"
         return (
             LinkState.FOLLOWS,
             f"{before.name}, of which {written} of {len(known)} fragments were written then",

@@ -28,6 +28,7 @@ class Verdict(StrEnum):
     VERIFIED = "verified"  # everything unchanged, signed by a trusted key
     CHANGED = "changed"
     UNTRUSTED = "untrusted"  # unchanged, but whose signature it is, or whether it counts, is open
+    INCOMPLETE = "incomplete"  # verified by itself, but a recording between others is not here
     UNSIGNED = "unsigned"
     RECORDING = "recording"  # not closed, so not signed yet
     UNREADABLE = "unreadable"
@@ -37,6 +38,7 @@ _WORST_FIRST = (
     Verdict.UNREADABLE,
     Verdict.CHANGED,
     Verdict.UNTRUSTED,
+    Verdict.INCOMPLETE,
     Verdict.UNSIGNED,
     Verdict.RECORDING,
     Verdict.VERIFIED,
@@ -59,13 +61,14 @@ class LinkState(StrEnum):
 
 BROKEN_LINKS = frozenset(
     {
-        LinkState.MISSING,
         LinkState.DIFFERENT,
         LinkState.REORDERED,
         LinkState.DUPLICATE,
         LinkState.CONFLICTING,
     }
 )
+"""Where what is here contradicts itself. That one is MISSING proves nothing of those that are here: retention deletes,
+and keeps footage of events longer."""
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
@@ -176,6 +179,8 @@ class FileReport:
         if self.findings or self.link in BROKEN_LINKS:
             return Verdict.CHANGED
         own = worst(source.verdict for source in self.sources)
+        if self.link is LinkState.MISSING:
+            own = worst([own, Verdict.INCOMPLETE])
         if self.vouched and own in (Verdict.UNSIGNED, Verdict.RECORDING):
             return Verdict.VERIFIED
         return own if self.sources or self.vouched else Verdict.UNSIGNED

@@ -22,7 +22,7 @@ from vms.evidence.report import FileReport, Report, merged
 from vms.evidence.trust import Trust
 from vms.format.errors import FormatError
 from vms.format.hybrid import ReadAt, read_segment
-from vms.format.hybrid.integrity import chain, split_digests
+from vms.format.hybrid.integrity import beginning_digest, chain, read_digest, split_digests
 
 OpenFile = Callable[[Path], AbstractContextManager[tuple[ReadAt, int]]]
 """Opens a file: what reads it, and its size. Raises OSError and VmsError, on opening and on reading."""
@@ -86,16 +86,9 @@ def verify_paths(
     def prefixes(file: FileReport) -> Sequence[bytes]:
         try:
             with open_file(where[file.name]) as (read_at, size):
-                proof = read_segment(read_at, size).proof
+                return _prefixes(read_at, size)
         except (OSError, VmsError):
             return ()
-        if proof is None:
-            return ()
-        digest, digests = proof.statement.start_digest, []
-        for leaf in split_digests(proof.digests):
-            digest = chain(digest, [leaf])
-            digests.append(digest)
-        return digests
 
     check_links(files, prefixes)
     return files
@@ -110,6 +103,21 @@ def verify_directory(
         raise NotEvidence(f"{root}: no recording and no export (*.mp4) is in it")
     named = ((str(path.relative_to(root)), path) for path in paths)
     return Report(verify_paths(named, trust, open_file, watch))
+
+
+def _prefixes(read_at: ReadAt, size: int) -> list[bytes]:
+    """The chain digests of a recording up to each of its fragments: as listed, or, where nothing lists them, as it is."""
+    segment = read_segment(read_at, size)
+    if segment.proof is not None:
+        digest, leaves = segment.proof.statement.start_digest, split_digests(segment.proof.digests)
+    else:
+        digest = beginning_digest(read_at(0, sum(segment.init)))
+        leaves = [read_digest(read_at, each.offset, each.size) for each in segment.fragments]
+    digests = []
+    for leaf in leaves:
+        digest = chain(digest, [leaf])
+        digests.append(digest)
+    return digests
 
 
 def _verify_path(name: str, path: Path, trust: Trust, open_file: OpenFile, watch: Watch) -> FileReport:

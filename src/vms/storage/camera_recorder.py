@@ -51,6 +51,7 @@ class CameraRecorder:
         """segments: makes the recorder behind this one, given what says of which tracks the stream consists."""
         self.camera_id = camera_id
         self.hub = hub
+        self._attached = False
         self.segments = segments(self._tracks)
         self._plan = plan
         self._gaps = gaps
@@ -77,10 +78,12 @@ class CameraRecorder:
             self._nothing_since_ns = now_ns = self._clock.wall_ns()
             self._enter(self._look_up(now_ns), now_ns)
             self.hub.attach(self)
+            self._attached = True
 
     def stop(self) -> LiveSegment | None:
         """Leave the hub and finish the segment; gives it, so that its end can be awaited."""
         self.hub.detach(self)
+        self._attached = False
         if self._stepping is not None:
             self._stepping.cancel()
         self._settle_memory()
@@ -89,12 +92,23 @@ class CameraRecorder:
         self._open = self._direct = False
         return live
 
+    def abandon(self, reason: str) -> None:
+        """Let go of everything, after `stop` failed too."""
+        self._open = False
+        self._memory.clear()
+        self.segments.abandon(reason)
+
     def follow(self, plan: RecordingPlan) -> None:
         """Record by another plan from the next unit on."""
         self._plan = plan
         self._mode_until_ns = 0
 
     # -- as it stands -----------------------------------------------------------------------------------
+
+    @property
+    def dropped(self) -> bool:
+        """Whether the hub has let go of it, since it raised."""
+        return self._attached and self not in self.hub.sinks
 
     @property
     def live(self) -> LiveSegment | None:

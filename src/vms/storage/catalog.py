@@ -16,7 +16,7 @@ from vms.common.ids import CameraId
 from vms.format.hybrid import PreviousFile
 from vms.storage import coverage_runs, schema
 from vms.storage.catalog_base import ON_VOLUME, typed
-from vms.storage.catalog_notes import CatalogNotes
+from vms.storage.catalog_notes import AND_NO_EVENT, CatalogNotes
 from vms.storage.catalog_tiers import CatalogTiers, Removal
 from vms.storage.coverage_runs import JOIN_NS
 from vms.storage.fragment_table import pack, unpack
@@ -150,25 +150,27 @@ class Catalog(CatalogNotes, CatalogTiers):
         )
 
     @typed
-    def names_started_between(self, camera_id: str, start_ns: int, end_ns: int) -> set[str]:
-        """The names of files that have a row, relative to the volume; those being deleted are among them.
+    def names_started_between(
+        self, camera_id: str, start_ns: int, end_ns: int, tier: str = ON_VOLUME
+    ) -> set[str]:
+        """The names of files in `tier` that have a row, relative to the volume; those being deleted are among them.
 
         Many times quicker than `started_between`.
         """
         rows = self._db.execute(
             "SELECT name, start_ns, stream FROM segment"
-            " WHERE camera = (SELECT key FROM camera WHERE id = ?) AND start_ns >= ? AND start_ns < ?",
-            (camera_id, start_ns, end_ns),
+            " WHERE camera = (SELECT key FROM camera WHERE id = ?) AND start_ns >= ? AND start_ns < ? AND tier = ?",
+            (camera_id, start_ns, end_ns, self._known_tier(tier)),
         )
         return {name or recording_name(camera_id, start, stream) for name, start, stream in rows}
 
     @typed
-    def days(self, camera_id: CameraId) -> list[int]:
-        """The starts (UTC) of the days on which segments of a camera start."""
+    def days(self, camera_id: CameraId, tier: str | None = None) -> list[int]:
+        """The starts (UTC) of the days on which segments of a camera start; of those in `tier` alone where it is told."""
         rows = self._db.execute(
             "SELECT DISTINCT start_ns - (start_ns % ?1 + ?1) % ?1 FROM segment"
-            " WHERE camera = (SELECT key FROM camera WHERE id = ?2)",
-            (DAY_NS, camera_id),
+            " WHERE camera = (SELECT key FROM camera WHERE id = ?2) AND (?3 IS NULL OR tier = ?3)",
+            (DAY_NS, camera_id, None if tier is None else self._known_tier(tier)),
         )
         return [start_ns for (start_ns,) in rows]
 
@@ -197,8 +199,15 @@ class Catalog(CatalogNotes, CatalogTiers):
         ).fetchone()
         if row is None:
             return None
-        kept = self._db.execute("SELECT chain FROM fragments WHERE id = ?", row).fetchone()
-        return PreviousFile(UUID(bytes=row[0]), kept[0]) if kept is not None and kept[0] else None
+        segment_id = UUID(bytes=row[0])
+        chain = self.chain(segment_id)
+        return PreviousFile(segment_id, chain) if chain is not None else None
+
+    @typed
+    def chain(self, segment_id: UUID) -> bytes | None:
+        """The chain digest that a segment's proof had when its row was made; None when it has no row, or no proof."""
+        kept = self._db.execute("SELECT chain FROM fragments WHERE id = ?", (segment_id.bytes,)).fetchone()
+        return bytes(kept[0]) if kept is not None and kept[0] else None
 
     @typed
     def first_start(self, camera_id: CameraId, since_ns: int, before_ns: int) -> int | None:
@@ -214,14 +223,33 @@ class Catalog(CatalogNotes, CatalogTiers):
 
     @typed
     def expired(
-        self, camera_id: CameraId, before_ns: int, limit: int, since_ns: int = _EVER_NS
+        self,
+        camera_id: CameraId,
+        before_ns: int,
+        limit: int,
+        since_ns: int = _EVER_NS,
+        *,
+        with_events: bool = True,
     ) -> list[Segment]:
-        """The oldest segments of a camera that ended before a time, and began from `since_ns` on."""
+        """The oldest segments of a camera that ended before a time, and began from `since_ns` on.
+
+        with_events: also those that share time with event footage. Without them, millions are passed over in a second.
+        """
         return self._select(
-            "WHERE camera.id = ? AND start_ns >= ? AND start_ns < ? AND end_ns < ? AND deleting = 0"
-            " ORDER BY start_ns LIMIT ?",
-            (camera_id, since_ns, before_ns, before_ns, limit),
+            "WHERE segment.camera = ? AND start_ns >= ? AND start_ns < ? AND end_ns < ? AND deleting = 0"
+            f"{'' if with_events else AND_NO_EVENT} ORDER BY start_ns LIMIT ?",
+            (self._known_camera(camera_id), since_ns, before_ns, before_ns, limit),
         )
+
+    @typed
+    def expired_until(self, camera_id: CameraId, before_ns: int) -> int:
+        """Up to which start `expired` was asked about all that there is: what begins behind it may not have ended, or come."""
+        row = self._db.execute(
+            "SELECT min(max(start_ns) + 1, ?2 - (SELECT longest_ns FROM camera WHERE key = ?1)) FROM segment"
+            " WHERE camera = ?1 AND start_ns < ?2 AND deleting = 0",
+            (self._known_camera(camera_id), before_ns),
+        ).fetchone()
+        return int(row[0]) if row[0] is not None else _EVER_NS
 
     @typed
     def deleting(self) -> list[Segment]:

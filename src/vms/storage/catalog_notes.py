@@ -15,6 +15,14 @@ from vms.storage.retention_rule import RetentionRule
 _OPEN_END_NS = (1 << 63) - 1  # end of a gap that lasts; sorts after every time
 _LONGEST_EVENT_NS = 3600 * NS
 """Longer event ranges are kept as several, so that those which reach into a range begin no earlier before it."""
+_EVENT_OF = (
+    "SELECT 1 FROM event_range AS event WHERE event.camera = segment.camera"
+    " AND event.start_ns < segment.end_ns AND event.end_ns > segment.start_ns"
+)
+AND_NO_EVENT = (
+    f" AND NOT EXISTS ({_EVENT_OF} AND event.start_ns > segment.start_ns - {_LONGEST_EVENT_NS + 1})"
+)
+"""Of a condition of segments: those that share time with no event footage."""
 
 
 class CatalogNotes(CatalogBase):

@@ -3,7 +3,7 @@
 Belongs here: these queries. Does not: moving (tiers), deciding what is deleted (selection, retention).
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import merge
 from itertools import islice, takewhile
@@ -11,10 +11,17 @@ from uuid import UUID
 
 from vms.common.ids import CameraId
 from vms.storage.catalog_base import ON_VOLUME, CatalogBase, typed
+from vms.storage.layout import recording_name
 from vms.storage.segment import Segment
 
 _WALK = 64
+_MS_NS = 1_000_000
 _EVER_NS = -(1 << 62)
+_NAMES = "SELECT name, start_ns, stream FROM"
+_REMOVALS = (
+    "SELECT tier, removal.id, camera.id, start_ns, end_ns, removal.size_bytes, stream, name"
+    " FROM removal JOIN camera ON camera.key = removal.camera"
+)
 _NEVER_NS = 1 << 62
 
 
@@ -62,11 +69,12 @@ class CatalogTiers(CatalogBase):
         return self._in_tier(tier, camera_id, since_ns, limit)
 
     @typed
-    def moved(self, segment_ids: Iterable[UUID], tier: str) -> None:
-        """Their files are in `tier` now; what they were copied from is noted to be removed.
+    def moved(self, segment_ids: Iterable[UUID], tier: str) -> Collection[UUID]:
+        """Their files are in `tier` now; what they were copied from is noted to be removed. Gives those that moved.
 
         Segments that are gone, or are being deleted, stay as they are.
         """
+        done: set[UUID] = set()
         with self._transaction():
             key = self._tier_key(tier)
             for segment_id in segment_ids:
@@ -85,15 +93,14 @@ class CatalogTiers(CatalogBase):
                 self._db.execute("DELETE FROM removal WHERE tier = ? AND id = ?", (key, segment_id.bytes))
                 self._hold(camera, before, -size_bytes)
                 self._hold(camera, key, size_bytes)
+                done.add(segment_id)
+        return done
 
     @typed
-    def removals(self, limit: int) -> list[Removal]:
-        """Copies that are to be deleted; those on the volume first."""
-        rows = self._db.execute(
-            "SELECT tier, removal.id, camera.id, start_ns, end_ns, removal.size_bytes, stream, name"
-            " FROM removal JOIN camera ON camera.key = removal.camera ORDER BY tier LIMIT ?",
-            (limit,),
-        ).fetchall()
+    def removals(self, limit: int, tier: str | None = None) -> list[Removal]:
+        """Copies that are to be deleted; of those in `tier` alone where it is told, else those on the volume first."""
+        where, key = ("", ()) if tier is None else (" WHERE tier = ?", (self._known_tier(tier),))
+        rows = self._db.execute(f"{_REMOVALS}{where} ORDER BY tier LIMIT ?", (*key, limit)).fetchall()
         return [
             Removal(
                 Segment(
@@ -122,6 +129,27 @@ class CatalogTiers(CatalogBase):
                 "DELETE FROM removal WHERE tier = ? AND id = ?",
                 [(self._known_tier(removal.tier), removal.segment.id.bytes) for removal in removals],
             )
+
+    @typed
+    def left_here(self, segment_ids: Iterable[UUID]) -> Collection[UUID]:
+        """Those of which a copy on the volume is to be deleted."""
+        ids = [segment_id.bytes for segment_id in segment_ids]
+        known = "SELECT 1 FROM removal WHERE tier = 0 AND id = ?"
+        return frozenset(UUID(bytes=id_) for id_ in ids if self._db.execute(known, (id_,)).fetchone())
+
+    @typed
+    def other_names(self, segment: Segment) -> set[str]:
+        """Names of other recordings of a camera that begin in the same millisecond, and of copies of such that are to go.
+
+        Wherever they are: one that comes later, after the clock was set back, must not get the place of another.
+        """
+        first_ns = segment.start_ns // _MS_NS * _MS_NS
+        among = "WHERE camera = ?1 AND start_ns >= ?2 AND start_ns < ?3 AND id != ?4"
+        rows = self._db.execute(
+            f"{_NAMES} segment {among} UNION ALL {_NAMES} removal {among}",
+            (self._known_camera(segment.camera_id), first_ns, first_ns + _MS_NS, segment.id.bytes),
+        )
+        return {name or recording_name(segment.camera_id, start, stream) for name, start, stream in rows}
 
     @typed
     def adopted(self, tier: str) -> bool:

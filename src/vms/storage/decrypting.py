@@ -31,11 +31,15 @@ def decrypt_file(source: Path, target: Path, keyring: Keyring) -> int:
     try:
         if isinstance(body, PlainBody):
             raise NotDecrypted(f"{source}: is not encrypted; it can be used as it is")
-        with target.open("xb") as copy:
+        # Nobody else's until its owner says so: it was encrypted for a reason
+        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as copy:
             try:
                 size_bytes, at = body.size_bytes, 0
                 while at < size_bytes:
                     piece = body.read_at(at, _PIECE_BYTES)
+                    if not piece:
+                        raise NotDecrypted(f"{source}: became shorter while it was read; try again")
                     copy.write(piece)
                     at += len(piece)
             except BaseException:

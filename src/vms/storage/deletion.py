@@ -3,11 +3,15 @@
 Order: row marked → unlink → directory → row gone. Whatever step is interrupted, the next start ends it. Copies in tiers
 are noted with the mark, and removed by whoever moves recordings. Everything that deletes footage comes through here.
 
+A file that cannot be removed, as one that somebody made immutable, is said and stays marked; the others go.
+
 Belongs here: the order, and the gate. Does not: which recordings (selection, retention).
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from uuid import UUID
 
 from vms.storage import disk
 from vms.storage.catalog import ON_VOLUME, Catalog
@@ -19,35 +23,44 @@ from vms.telemetry.logs import get_logger
 log = get_logger(__name__)
 
 
-async def delete(volume: KeptVolume, segments: Sequence[Segment]) -> list[Segment]:
-    """Delete those that no lock covers, and give them. Raises StorageError; doing it again is safe.
+async def delete(volume: KeptVolume, segments: Sequence[Segment]) -> Sequence[Segment]:
+    """Delete those that no lock covers, and give those that are gone: some of them, or there were none to delete.
 
-    Locks do not change meanwhile: what is put before is obeyed, what is put later finds these gone.
+    Locks do not change meanwhile: what is put before is obeyed, what is put later finds these gone. Raises StorageError;
+    doing it again is safe.
     """
     async with volume.deleting:
         going = [segment for segment in segments if not volume.locks.times.protects(segment)]
-        if going:
-            await _delete(volume, going)
-    return going
+        return await _delete(volume, going) if going else ()
 
 
-async def _delete(volume: KeptVolume, segments: Sequence[Segment]) -> None:
+async def _delete(volume: KeptVolume, segments: Sequence[Segment]) -> Sequence[Segment]:
     ids = [segment.id for segment in segments]
     try:
+        # A recording in a tier has a file here where moving it has not ended yet.
+        here = await volume.catalog.run(lambda each: each.left_here(ids))
         await volume.catalog.run(lambda each: each.mark_deleting(ids))
     except CatalogUnusable as error:
-        if volume.room_bytes > 0:
+        segments = [segment for segment in segments if segment.tier == ON_VOLUME]
+        if volume.room_bytes > 0 or not segments:
             raise
         # On a full disk not even the mark can be written. Rows without files are dropped at a start.
         log.warning("deleting without a mark, to make room", path=str(volume.path), reason=str(error))
-        segments = [segment for segment in segments if segment.tier == ON_VOLUME]
-        ids = [segment.id for segment in segments]
-    # One that is in a tier has no file here, or one that is too much since it was moved.
+        here = frozenset()
+    paths = [segment.path for segment in segments if segment.tier == ON_VOLUME or segment.id in here]
     try:
-        await asyncio.to_thread(disk.remove_all, [segment.path for segment in segments], volume.path)
+        staying = await asyncio.to_thread(disk.remove_each, paths, volume.path)
     except OSError as error:
         raise VolumeUnavailable.from_os_error(volume.path, error) from error
-    volume.closed_bytes -= await volume.catalog.run(lambda each: each.remove(ids))
+    gone = [segment for segment in segments if segment.path not in staying]
+    if not gone:
+        reason = next(iter(staying.values()))
+        raise VolumeUnavailable.from_os_error(volume.path, reason) from reason
+    _say(staying)
+    volume.closed_bytes -= await volume.catalog.run(
+        lambda each: each.remove([segment.id for segment in gone])
+    )
+    return gone
 
 
 def end_deletions(volume: KeptVolume) -> None:
@@ -56,10 +69,11 @@ def end_deletions(volume: KeptVolume) -> None:
     What was locked since it was marked, and has its file still, is kept again.
     """
 
-    def begun(catalog: Catalog) -> list[Segment]:
-        return catalog.deleting()
+    def begun(catalog: Catalog) -> tuple[list[Segment], Collection[UUID]]:
+        found = catalog.deleting()
+        return found, catalog.left_here(segment.id for segment in found)
 
-    marked = volume.catalog.submit(begun).result()
+    marked, here = volume.catalog.submit(begun).result()
     if not marked:
         return
     try:
@@ -69,12 +83,23 @@ def end_deletions(volume: KeptVolume) -> None:
             if volume.locks.times.protects(segment) and (segment.tier != ON_VOLUME or segment.path.exists())
         ]
         going = [segment for segment in marked if segment not in kept]
-        disk.remove_all([segment.path for segment in going], volume.path)
+        paths = [segment.path for segment in going if segment.tier == ON_VOLUME or segment.id in here]
+        staying = disk.remove_each(paths, volume.path)
     except OSError as error:
         raise VolumeUnavailable.from_os_error(volume.path, error) from error
+    _say(staying)
 
     def end(catalog: Catalog) -> int:
         catalog.keep_again(segment.id for segment in kept)
-        return catalog.remove(segment.id for segment in going)
+        return catalog.remove(segment.id for segment in going if segment.path not in staying)
 
     volume.closed_bytes -= volume.catalog.submit(end).result()
+
+
+def _say(staying: Mapping[Path, OSError]) -> None:
+    for path, error in staying.items():
+        log.error(
+            "a recording cannot be deleted; it is tried again at the next start. Is it immutable (lsattr)?",
+            path=str(path),
+            reason=error.strerror or str(error),
+        )

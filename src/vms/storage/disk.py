@@ -9,9 +9,10 @@ Belongs here: creating, locking, writing, syncing and removing files. Does not: 
 retention), what is in them (vms.format).
 """
 
+import errno
 import fcntl
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 _IOV_MAX = 1024  # Linux, limits.h
@@ -28,13 +29,19 @@ def fsync_directory(directory: Path) -> None:
 
 
 def make_directories(directory: Path, root: Path) -> None:
-    """Create `directory` below `root` durably. A missing `root` stays missing: its disk is gone."""
+    """Create `directory` below `root` durably. A missing `root` stays missing: its disk is gone.
+
+    Raises OSError; NotADirectoryError where something else has the name, a link that leads nowhere too.
+    """
     missing = []
     while directory != root and not directory.exists():
         missing.append(directory)
         directory = directory.parent
     for path in reversed(missing):
-        path.mkdir(exist_ok=True)
+        try:
+            path.mkdir(exist_ok=True)
+        except FileExistsError as error:  # else `create` would take it for a file of its own name
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path)) from error
         fsync_directory(path.parent)
 
 
@@ -97,15 +104,26 @@ def reader(descriptor: int) -> Callable[[int, int], bytes]:
 
 
 def remove_all(paths: Iterable[Path], root: Path) -> None:
-    """Remove files durably, and the day and camera directories that this empties."""
-    directories = set()
+    """Remove files durably, and the day and camera directories that this empties. Raises OSError when one stays."""
+    for error in remove_each(paths, root).values():
+        raise error
+
+
+def remove_each(paths: Iterable[Path], root: Path) -> Mapping[Path, OSError]:
+    """As `remove_all`; gives those that stay, and why: one that cannot go does not keep the others."""
+    directories, staying = set(), {}
     for path in paths:
-        path.unlink(missing_ok=True)
-        directories.add(path.parent)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            staying[path] = error
+        else:
+            directories.add(path.parent)
     for directory in directories:
         if directory.exists():
             fsync_directory(directory)
             _remove_empty(directory, root)
+    return staying
 
 
 def _remove_empty(directory: Path, root: Path) -> None:

@@ -3,6 +3,7 @@
 Unavailable
 └── StorageError
     ├── VolumeUnavailable   a volume cannot be read or written now; it is tried again after a back-off
+    ├── FolderUnusable      a volume works, and one camera's folder on it does not; the others are recorded there
     ├── CatalogUnusable     a volume's index refuses to work; it can be rebuilt from the files
     ├── KeeperAway          the process that keeps a volume does not answer; recording goes on without it
     └── SegmentUnreadable   a recording is known, and its file cannot be read
@@ -65,6 +66,15 @@ class VolumeUnavailable(StorageError):
         advice = _ADVICE.get(error.errno or 0)
         reason = advice or f"{error.strerror or error}; check the disk"
         return cls(path, reason, kind=_KINDS.get(error.errno or 0, "other"))
+
+
+class FolderUnusable(StorageError):
+    """One camera's folder on a volume takes no files; the volume itself works, so this is nobody else's trouble."""
+
+    def __init__(self, folder: Path, error: OSError) -> None:
+        super().__init__(
+            f"{folder}: {error.strerror or error}; it has to be a folder in which this system's user may write"
+        )
 
 
 class CatalogUnusable(StorageError):

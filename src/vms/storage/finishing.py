@@ -6,17 +6,21 @@ Belongs here: the order of operations on one file; they block, so threads run th
 queues (writer), the operations themselves (disk, body), its row (keeper).
 """
 
+import errno
+import os
 from itertools import count
 
 from vms.format.hybrid import Finish, PreviousFile, Sealing, Signer, WrittenFragment, fragment_digest
 from vms.storage import disk
 from vms.storage.bodies import create_body
 from vms.storage.body import WritableBody
+from vms.storage.errors import FolderUnusable
 from vms.storage.layout import recording_name
 from vms.storage.live import LiveSegment
 from vms.storage.volume import Volume
 from vms.telemetry.logs import get_logger
 
+_OF_A_FOLDER = (errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ELOOP)  # where the volume's own may be fine
 PREVIOUS_PATIENCE_S = 0.5  # for the file before to be closed, which was begun long ago
 
 log = get_logger(__name__)
@@ -25,14 +29,21 @@ log = get_logger(__name__)
 def create(volume: Volume, live: LiveSegment) -> None:
     """Make the file of a new segment under a name that is free, locked, with its header in it.
 
-    Raises StorageError when the volume is not the one that was opened, or its key is not known; OSError from the disk.
+    Raises StorageError when the volume is not the one that was opened, its key is not known, or the camera's folder
+    cannot be used; OSError from the disk.
     """
     volume.check()
     keyring = volume.keyring
     for copy in count(1):
         name = recording_name(live.identity.camera_id, live.start_ns, live.identity.stream, copy)
         path = volume.path / name
-        descriptor = disk.create_locked(path, volume.path)
+        try:
+            descriptor = disk.create_locked(path, volume.path)
+        except OSError as error:
+            folder = volume.path / live.identity.camera_id
+            if error.errno in _OF_A_FOLDER and os.path.lexists(folder):
+                raise FolderUnusable(folder, error) from error
+            raise
         if descriptor is not None:
             live.path, live.body, live.created = path, create_body(descriptor, keyring), True
             break

@@ -30,8 +30,9 @@ from vms.storage.keyring import KeyUnknown
 from vms.storage.layout import ASIDE_SUFFIXES, CATALOG_NAME, DAY_NS, is_recording_name
 from vms.storage.segment import Segment
 
-Judge = Callable[[Segment, Body], Iterable[tuple[Kind, str]]]
-"""Says what is wrong with the digests and the signature of a file; files of a camera come in the order of time."""
+Judge = Callable[[Segment, Body, bytes | None], Iterable[tuple[Kind, str]]]
+"""Says what is wrong with the digests and the signature of a file; files of a camera come in the order of time. Last: the
+chain digest that it had when its row was made, if it was signed."""
 
 
 class VolumeChecker:
@@ -53,6 +54,7 @@ class VolumeChecker:
         self._deleting: set[UUID] = set()
         if catalog is not None:
             self._deleting = {segment.id for segment in catalog.deleting()}
+            contents.doubt_empty_tiers(catalog.tier_bytes())
 
     def check(self) -> Iterator[Finding]:
         """All of the volume, camera by camera and day by day."""
@@ -79,6 +81,7 @@ class VolumeChecker:
         for row in rows:
             yield from self._check_row(row, day)
         yield from self._check_files(day, names)
+        yield from day.failures()
 
     # -- rows and files -----------------------------------------------------------------------------------
 
@@ -94,19 +97,34 @@ class VolumeChecker:
         name = self._name(row)
         size = day.size_of(name, row.tier)
         if size is None:
-            if not day.is_away(row.tier):
+            if not day.is_away(row.tier) and self._is_lost(row, name, day):
                 detail = "the catalog has it, and there is no such file"
                 yield Finding(Kind.ROW_WITHOUT_FILE, name, detail, row.id, row.tier)
             return
         if self._level >= Level.STRUCTURE:
             yield from self._look_into(name, row, day)
+        elif size < row.size_bytes:  # encrypted ones are longer than their rows say
+            detail = f"{size} bytes; the catalog says {row.size_bytes}. --level structure says what it is"
+            yield Finding(Kind.SIZE_DIFFERS, name, detail, row.id, row.tier)
+
+    def _is_lost(self, row: Segment, name: str, day: DayContents) -> bool:
+        """Whether it is neither there nor somewhere else meanwhile: a system that runs moves and deletes."""
+        now = self._catalog.find(row.id) if self._catalog is not None else None
+        return now is not None and now.tier == row.tier and not day.has(name, row.tier)
+
+    def _is_left_over(self, row: Segment, name: str, tier: str, day: DayContents) -> bool:
+        """Whether it is still there, and not the recording itself: a system that runs moves."""
+        now = self._catalog.find(row.id) if self._catalog is not None else None
+        return now is not None and now.tier != tier and day.has(name, tier)
 
     def _check_files(self, day: DayContents, rows: dict[str, Segment]) -> Iterator[Finding]:
         for tier, name in day.names():
             row = rows.get(name)
             if row is not None and row.tier == tier:
                 continue
-            if row is not None:
+            if row is not None and self._is_copy(name, tier, row, day):
+                if not self._is_left_over(row, name, tier, day):
+                    continue
                 detail = f"a copy that is left of a move to {row.tier or 'the volume'}"
                 yield Finding(Kind.DELETION_UNFINISHED, name, detail, row.id, tier)
             elif not is_recording_name(name):
@@ -114,10 +132,21 @@ class VolumeChecker:
                 kind = Kind.SET_ASIDE if aside else Kind.OTHER_FILE
                 yield Finding(kind, name, f"{day.size_of(name, tier)} bytes", tier=tier)
             else:
-                yield self._without_row(name, tier, day)
+                found = self._without_row(name, tier, day)
+                if found is not None:
+                    yield found
 
-    def _without_row(self, name: str, tier: str, day: DayContents) -> Finding:
-        """What a file is that no row names."""
+    def _is_copy(self, name: str, tier: str, row: Segment, day: DayContents) -> bool:
+        """Whether a file that has the name of a row's, in another place, is not another recording."""
+        try:
+            with day.open(name, tier) as body:
+                file = examine(body).file
+        except (OSError, FormatError, KeyUnknown, Unavailable):
+            return False
+        return file is not None and file.identity.segment_id == row.id
+
+    def _without_row(self, name: str, tier: str, day: DayContents) -> Finding | None:
+        """What a file is that no row named; None when it was closed, and got its row, since."""
         if not tier and day.is_locked(name):
             return Finding(Kind.BEING_WRITTEN, name, "a process of the system has it open")
         try:
@@ -127,7 +156,9 @@ class VolumeChecker:
             return Finding(Kind.OTHER_FILE, name, "it is gone meanwhile", tier=tier)
         except KeyUnknown as error:
             return Finding(Kind.KEY_UNKNOWN, name, str(error), tier=tier)
-        except (OSError, FormatError, Unavailable) as error:
+        except FormatError as error:
+            return Finding(Kind.DAMAGED, name, str(error), tier=tier)
+        except (OSError, Unavailable) as error:
             return Finding(Kind.UNREADABLE, name, _reason(error), tier=tier)
         if found.condition is not Condition.WHOLE:
             return Finding(OF_CONDITION[found.condition], name, found.detail, tier=tier)
@@ -136,6 +167,8 @@ class VolumeChecker:
         if segment_id in self._deleting:
             return Finding(Kind.DELETION_UNFINISHED, name, "its deletion was begun", segment_id, tier)
         row = self._catalog.find(segment_id) if self._catalog is not None else None
+        if row is not None and (self._name(row), row.tier) == (name, tier):
+            return None
         if row is not None:
             return Finding(Kind.COPY, name, f"the catalog has it as {self._name(row)}", segment_id, tier)
         kind = Kind.OBJECT_WITHOUT_ROW if tier else Kind.FILE_WITHOUT_ROW
@@ -154,7 +187,9 @@ class VolumeChecker:
             return  # deleted, or moved, since it was listed
         except KeyUnknown as error:
             yield Finding(Kind.KEY_UNKNOWN, name, str(error), row.id, row.tier)
-        except (OSError, FormatError, Unavailable) as error:
+        except FormatError as error:
+            yield Finding(Kind.DAMAGED, name, str(error), row.id, row.tier)
+        except (OSError, Unavailable) as error:
             yield Finding(Kind.UNREADABLE, name, _reason(error), row.id, row.tier)
 
     def _faults(self, row: Segment, body: Body) -> Iterator[tuple[Kind, str]]:
@@ -169,7 +204,8 @@ class VolumeChecker:
         elif body.size_bytes != row.size_bytes:
             yield Kind.SIZE_DIFFERS, f"{body.size_bytes} bytes; the catalog says {row.size_bytes}"
         if self._level >= Level.DIGESTS and self._judge is not None:
-            yield from self._judge(row, body)
+            chain = self._catalog.chain(row.id) if self._catalog is not None else None
+            yield from self._judge(row, body, chain)
 
 
 def open_catalog(volume: Path) -> tuple[Catalog | None, Finding | None]:

@@ -33,12 +33,16 @@ class DigestJudge:
         self._trust = trust
         self._chains: OrderedDict[UUID, bytes] = OrderedDict()
 
-    def __call__(self, row: Segment, body: Body) -> Iterator[tuple[Kind, str]]:
-        """Raises what reading raises."""
+    def __call__(self, row: Segment, body: Body, chain: bytes | None) -> Iterator[tuple[Kind, str]]:
+        """chain: the digest that the catalog has. Raises what reading raises."""
         report = verify_file(row.path.name, body.read_at, body.size_bytes, self._trust)
         kind = _KINDS.get(report.verdict)
-        if kind is not None:
+        if kind is Kind.UNSIGNED and chain is not None:
+            yield Kind.CHANGED, "it was signed when its row was made, and is not any more"
+        elif kind is not None:
             yield kind, _describe(report)
+        elif chain is not None and chain not in {source.chain_digest for source in report.sources}:
+            yield Kind.CHANGED, "it is signed, and not the recording that its row was made of"
         for source in report.sources:
             before = source.previous
             known = self._chains.get(before.segment_id) if before is not None else None

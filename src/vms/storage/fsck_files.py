@@ -66,6 +66,14 @@ class Contents:
                 self.away[tier] = str(error)
         return self._objects[tier]
 
+    def doubt_empty_tiers(self, known_bytes: Mapping[str, int]) -> None:
+        """Take a tier in which nothing lies, though the catalog knows of recordings there, for another one: a wrong bucket."""
+        for tier, size_bytes in known_bytes.items():
+            if size_bytes and tier in self.tiers and not self.objects(tier) and tier not in self.away:
+                self.away[tier] = (
+                    f"it lists nothing, and the catalog knows of {size_bytes} bytes there; is it the right bucket and prefix?"
+                )
+
 
 class DayContents:
     """What lies in one day of a camera, on the volume (tier "") and in its tiers."""
@@ -88,8 +96,21 @@ class DayContents:
         return self._sizes.get(tier, {}).get(name)
 
     def is_away(self, tier: str) -> bool:
-        """Whether the tier could not be asked, or is not configured."""
-        return tier != "" and (tier in self._contents.away or tier not in self._contents.tiers)
+        """Whether the tier could not be asked, or is not configured; `failures` says so then."""
+        contents = self._contents
+        if tier and tier not in contents.tiers:
+            contents.away.setdefault(tier, "recordings were moved there, and it is not configured any more")
+        return tier in contents.away
+
+    def has(self, name: str, tier: str) -> bool:
+        """Whether it lies there now; what was listed may be hours old. Raises TierUnavailable."""
+        if not tier:
+            return (self._contents.volume / name).exists()
+        try:
+            self._contents.tiers[tier].open(name).close()
+        except FileNotFoundError:
+            return False
+        return True
 
     def failures(self) -> Iterator[Finding]:
         """Tiers that could not be asked, each once."""

@@ -7,18 +7,23 @@ Belongs here: the order, and what became of findings. Does not: looking (fsck), 
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 
+from vms.common.errors import Unavailable
 from vms.common.ids import CameraId
+from vms.format.errors import FormatError
 from vms.storage import disk, recovery
+from vms.storage.anatomy import Condition, examine
 from vms.storage.catalog import Catalog
 from vms.storage.deletion import end_deletions
 from vms.storage.findings import Finding, Kind, Level
 from vms.storage.fsck import Judge, VolumeChecker
 from vms.storage.fsck_files import Contents
 from vms.storage.kept_volume import KeptVolume
+from vms.storage.keyring import KeyUnknown
 from vms.storage.layout import CATALOG_NAME, day_name
 from vms.storage.recent import DayDirectory
-from vms.storage.repair import RecoveryCounters
+from vms.storage.repair import RecoveryCounters, repair
 
 _ROUNDS = 3
 _REWRITTEN = frozenset({Kind.TORN, Kind.EMPTY, Kind.ZERO_FILLED, Kind.FOREIGN})
@@ -76,6 +81,9 @@ class VolumeRepairer:
     def _put_in_order(self, camera_id: CameraId, day_ns: int, found: list[Finding]) -> None:
         volume, catalog = self._volume, self._volume.catalog
         anew = [each for each in found if each.kind in _REWRITTEN and each.segment_id and not each.tier]
+        for each in anew:
+            # While its row says that it was closed before: what was changed since is not signed again
+            repair(volume, each.name, self.counters)
         if anew:
             ids = [each.segment_id for each in anew if each.segment_id]
             catalog.submit(lambda each: each.remove(ids)).result()
@@ -95,22 +103,27 @@ class VolumeRepairer:
                 recovery.drop_lost(volume, each.segment_id, self.counters)
 
     def _end_move(self, finding: Finding) -> None:
-        """Remove a copy that is left where its recording is no longer, once the one that counts can be read."""
+        """Remove a copy that is left where its recording is no longer, if the one that counts is whole."""
         row = self._catalog.find(finding.segment_id) if finding.segment_id else None
         if row is None or row.tier == finding.tier:
             return
-        with self._contents.day(row.camera_id, row.start_ns).open(
-            self._contents.name_of(row), row.tier
-        ) as body:
-            if body.size_bytes != row.size_bytes:
-                return
+        name, day = self._contents.name_of(row), self._contents.day(row.camera_id, row.start_ns)
+        with (
+            suppress(FileNotFoundError, KeyUnknown, FormatError, Unavailable),
+            day.open(name, row.tier) as body,
+        ):
+            found = examine(body, deep=True)
+            if found.condition is Condition.WHOLE and body.size_bytes == row.size_bytes:
+                self._remove(finding)
+
+    def _remove(self, finding: Finding) -> None:
         if finding.tier:
             self._contents.tiers[finding.tier].delete([finding.name])
         else:
             disk.remove_all([self._volume.path / finding.name], self._volume.path)
 
 
-_BEYOND_REPAIR = frozenset({Kind.CHANGED, Kind.UNTRUSTED, Kind.CHAIN_BROKEN, Kind.UNREADABLE})
+_BEYOND_REPAIR = frozenset({Kind.CHANGED, Kind.UNTRUSTED, Kind.CHAIN_BROKEN, Kind.UNREADABLE, Kind.TIER_AWAY})
 
 
 def _key(finding: Finding) -> tuple[str, str, str]:

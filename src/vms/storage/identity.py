@@ -9,10 +9,11 @@ Belongs here: recognising volumes. Does not: who may use them (owner), using the
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 from vms.storage.disk import fsync_directory
@@ -22,10 +23,13 @@ from vms.storage.layout import IDENTITY_NAME
 
 @dataclass(frozen=True, slots=True)
 class KnownVolume:
-    """What is remembered of a path: whose volume it was, and whether a disk was mounted there."""
+    """What is remembered of a path: which volume it was, and where the file system on which it lay was mounted.
+
+    mount: "" where an older version remembered that it was no mount point itself, and no more.
+    """
 
     id: str
-    mounted: bool
+    mount: str
 
 
 class KnownVolumes:
@@ -75,9 +79,11 @@ def make_directory(volume: Path, known: KnownVolumes) -> None:
     Raises VolumeUnavailable when a disk that used to be mounted there is not; OSError from the disk.
     """
     before = known.get(volume)
-    missing = before is not None and before.mounted and not os.path.ismount(volume)
+    missing = before is not None and before.mount and not os.path.ismount(before.mount)
     if missing and not (volume / IDENTITY_NAME).exists():
-        raise VolumeUnavailable(volume, "the disk that belongs here is not mounted; mount it", kind="gone")
+        assert before is not None
+        reason = f"the disk that belongs here is not mounted at {before.mount}; mount it"
+        raise VolumeUnavailable(volume, reason, kind="gone")
     volume.mkdir(parents=True, exist_ok=True)
 
 
@@ -95,8 +101,16 @@ def identify(volume: Path, known: KnownVolumes) -> tuple[UUID, bool]:
         found = uuid4()
         write_durably(file, json.dumps({"id": str(found), "format": 1}).encode())
     changed = before is not None and before.id != str(found)
-    known.remember(volume, KnownVolume(str(found), os.path.ismount(volume)))
+    known.remember(volume, KnownVolume(str(found), str(mount_of(volume))))
     return found, changed
+
+
+def mount_of(volume: Path) -> Path:
+    """Where the file system is mounted on which a directory lies."""
+    path = volume.resolve()
+    while not os.path.ismount(path):
+        path = path.parent
+    return path
 
 
 def read_identity(volume: Path) -> UUID | None:
@@ -117,13 +131,19 @@ def read_identity(volume: Path) -> UUID | None:
 def _load(path: Path) -> dict[str, KnownVolume]:
     try:
         tree = json.loads(path.read_text())
-        return {key: KnownVolume(**value) for key, value in tree.items()}
+        return {key: _known(key, value) for key, value in tree.items()}
     except FileNotFoundError:
         return {}
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise VolumeUnavailable(
             path, f"is damaged ({error}); remove it to accept the volumes as they are"
         ) from error
+
+
+def _known(volume: str, value: Mapping[str, Any]) -> KnownVolume:
+    """mounted: what older versions say instead of mount."""
+    mount = value.get("mount", volume if value.get("mounted") else "")
+    return KnownVolume(str(value["id"]), str(mount))
 
 
 @contextmanager

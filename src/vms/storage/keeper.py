@@ -14,7 +14,7 @@ from vms.common.clock import Clock
 from vms.common.evidence_lock import EvidenceLock
 from vms.common.ids import CameraId
 from vms.config import VolumeConfig
-from vms.format.hybrid import PreviousFile, Signer
+from vms.format.hybrid import Signer
 from vms.media import Gap
 from vms.storage import deletion, recovery
 from vms.storage.adoption import Adoption
@@ -22,6 +22,7 @@ from vms.storage.alarms import alarms
 from vms.storage.catalog import Catalog
 from vms.storage.errors import StorageError, VolumeUnavailable
 from vms.storage.identity import KnownVolumes
+from vms.storage.keeper_history import history_of
 from vms.storage.keeper_state import LockedBytes, found_of, tier_states
 from vms.storage.keeping import (
     EventRange,
@@ -32,7 +33,8 @@ from vms.storage.keeping import (
     VolumeState,
 )
 from vms.storage.kept_volume import KeptVolume
-from vms.storage.layout import MAIN_STREAM, is_recording_name
+from vms.storage.layout import is_recording_name
+from vms.storage.locks import DAMAGED
 from vms.storage.metrics import keeper_metrics
 from vms.storage.recent import DayDirectory, recent_days
 from vms.storage.recovery import Settled
@@ -98,6 +100,7 @@ class VolumeKeeper:
         self._newest: list[DayDirectory] = []
         self._older: list[DayDirectory] = []
         self._scanned = True
+        self._opened = False  # all of what `_open` does, and not only the volume itself
         self._written_bytes = 0  # by media processes, at the last look
         self._caring = asyncio.Lock()
         self._stopping = asyncio.Event()
@@ -156,17 +159,11 @@ class VolumeKeeper:
         volume = self.volume
         if not volume.is_open:
             raise self._not_open()
-        aside = f".damaged-{self._clock.wall_ns()}"
-        try:
-            async with volume.deleting:
-                await asyncio.to_thread(volume.check)
-                changed = await asyncio.to_thread(lambda: volume.locks.put(locks, revision, aside=aside))
-        except StorageError as error:
-            volume.fail(error)
-            raise
-        if changed:
-            self.retention.rules_changed()
-            self.locked.changed()
+        await volume.deleting.acquire()
+        putting = asyncio.create_task(self._put_locks(locks, revision))
+        putting.add_done_callback(self._locks_put)
+        # Who gives up waiting for a slow disk does not end it, and does not begin another beside it.
+        await asyncio.shield(putting)
 
     async def history(self, question: HistoryQuestion) -> History:
         """See `Keeping`."""
@@ -177,7 +174,7 @@ class VolumeKeeper:
             if settled.failure is not None:
                 self.volume.fail(settled.failure)
                 raise settled.failure
-        return await self._ask(lambda catalog: _history(catalog, question))
+        return await self._ask(lambda catalog: history_of(catalog, question))
 
     async def exchange(self, report: MediaReport) -> VolumeState:
         """See `Keeping`."""
@@ -218,7 +215,7 @@ class VolumeKeeper:
         volume.open_bytes = self.reports.open_bytes
         self._written_bytes = written_bytes
         if volume.error is not None and volume.due:
-            await self._attempt(self._probe() if volume.is_open else self._open())
+            await self._attempt(self._again())
         elif volume.error is None:
             await self._attempt(self._check())
         if volume.is_open:
@@ -250,6 +247,8 @@ class VolumeKeeper:
                 self._look_now.clear()
                 look_at_s = now_s + LOOK_INTERVAL_S
                 await self.look()
+                if self.retention.unfinished and self.volume.error is None:
+                    self._look_now.set()
 
     async def _scan(self, until_s: float) -> None:
         """Bring day after day into agreement with the catalog, for a while; the newest first."""
@@ -275,6 +274,7 @@ class VolumeKeeper:
 
     async def _open(self) -> None:
         volume = self.volume
+        self._opened = False
         await self._stop_mover()
         await asyncio.to_thread(volume.open)
         await asyncio.to_thread(deletion.end_deletions, volume)
@@ -284,6 +284,7 @@ class VolumeKeeper:
             raise VolumeUnavailable.from_os_error(volume.path, error) from error
         volume.room_bytes = await asyncio.to_thread(volume.free_bytes)
         self._newest, self._older, self._scanned = newest, older, False
+        self._opened = True
         volume.resume()
         if volume.id is not None and self._config.tiers:
             stores = open_tiers(self._config, volume.id)
@@ -291,6 +292,13 @@ class VolumeKeeper:
             self.adoption = Adoption(volume, stores, self.found, self._clock)
         # Age waits for the first look: retentions that changed while nothing ran are told by then.
         await self.retention.make_room()
+
+    async def _again(self) -> None:
+        """Whether it works again; what was not done when it was opened is done then."""
+        if self.volume.is_open:
+            await self._probe()
+        if not self._opened:
+            await self._open()
 
     async def _probe(self) -> None:
         if self.volume.room_bytes <= 0:
@@ -354,6 +362,24 @@ class VolumeKeeper:
             self.volume.fail(error)
             raise
 
+    async def _put_locks(self, locks: Sequence[EvidenceLock], revision: int) -> None:
+        volume = self.volume
+        aside = f"{DAMAGED}{self._clock.wall_ns()}"
+        try:
+            await asyncio.to_thread(volume.check)
+            changed = await asyncio.to_thread(lambda: volume.locks.put(locks, revision, aside=aside))
+        except StorageError as error:
+            volume.fail(error)
+            raise
+        if changed:
+            self.retention.rules_changed()
+            self.locked.changed()
+
+    def _locks_put(self, putting: "asyncio.Task[None]") -> None:
+        self.volume.deleting.release()
+        if not putting.cancelled():
+            putting.exception()  # told to who waits; that may be nobody any more
+
     async def _attempt(self, step: Coroutine[None, None, None]) -> None:
         try:
             await step
@@ -363,23 +389,3 @@ class VolumeKeeper:
             log.error("looking after a volume failed", path=str(self.volume.path), exc_info=error)
             reason = f"an unexpected {type(error).__name__}: {error}"
             self.volume.fail(VolumeUnavailable(self.volume.path, reason))
-
-
-def _history(catalog: Catalog, question: HistoryQuestion) -> History:
-    ends: dict[CameraId, int] = {}
-    resumed: dict[CameraId, int] = {}
-    lasting: list[tuple[CameraId, Gap]] = []
-    last_file: dict[CameraId, PreviousFile] = {}
-    for camera_id, before_ns in question.before_ns.items():
-        if (file := catalog.last_file(camera_id, MAIN_STREAM, before_ns)) is not None:
-            last_file[camera_id] = file
-        if (end_ns := catalog.last_end(camera_id, before_ns)) is not None:
-            ends[camera_id] = end_ns
-        gaps = catalog.open_gaps(camera_id)
-        lasting += [(camera_id, gap) for gap in gaps if gap.start_ns < before_ns]
-        since_ns = question.since_ns.get(camera_id)
-        if since_ns is not None:
-            start_ns = catalog.first_start(camera_id, since_ns, before_ns)
-            if start_ns is not None:
-                resumed[camera_id] = start_ns
-    return History(ends, lasting, resumed, last_file)

@@ -2,13 +2,16 @@
 
 The database of the installation has the truth; here is a volume's own copy, so that locks hold when the catalog was
 lost, the disk hangs in another machine, or the database was restored from an old backup. When in doubt a lock holds: it
-is let go by a newer set without it, or by name, never by an older set. A file that cannot be read locks everything.
+is let go by a newer set without it, or by name, never by an older set. A file that cannot be read locks everything, also
+one that is empty, that the disk refuses, or of which only what was set aside is left.
 
 Belongs here: which locks hold, and keeping them. Does not: who makes and releases them (vms.gateway), deleting
 (deletion).
 """
 
 import json
+import shutil
+import threading
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -27,6 +30,8 @@ from vms.storage.segment import Segment
 from vms.telemetry.logs import get_logger
 
 LOCKS_NAME = "vms-locks.json"
+DAMAGED = ".damaged-"
+"""Between the name of a file that was set aside and when that was."""
 _VERSION = 1
 _EVER_NS = (1 << 62) - 1
 _FRAGMENT_NS = 2 * NS  # more than a fragment holds, and than a name tells less than the exact time
@@ -53,6 +58,13 @@ class LockedTimes:
         at = bisect_right(spans, start_ns, key=lambda span: span[1])  # the first that ends behind the start
         return spans[at][1] if at < len(spans) and spans[at][0] < end_ns else None
 
+    def first(self, camera: CameraId) -> int | None:
+        """When the first locked time of a camera begins; None when nothing of it is locked."""
+        if self.everything:
+            return -_EVER_NS
+        spans = self.spans.get(camera, ())
+        return spans[0][0] if spans else None
+
     def protects(self, segment: Segment) -> bool:
         """Whether a recording must not be deleted."""
         return (
@@ -62,7 +74,7 @@ class LockedTimes:
 
 
 class VolumeLocks:
-    """The locks of one volume; any thread may read `times`, one at a time may change them.
+    """The locks of one volume; any thread may read `times`, and change them.
 
     revision: of the newest set that was put. error: why the file cannot be read; None when it can.
     unnamed: locks that hold although an older set, as of a restored database, did not name them.
@@ -75,6 +87,9 @@ class VolumeLocks:
         self._path = volume / LOCKS_NAME
         self._locks: dict[UUID, EvidenceLock] = {}
         self._unnamed: frozenset[UUID] = frozenset()
+        self._changing = (
+            threading.Lock()
+        )  # who gave up waiting for a slow disk has left a thread that goes on
 
     @property
     def holding(self) -> Sequence[EvidenceLock]:
@@ -93,15 +108,12 @@ class VolumeLocks:
         return self.times.until(camera, start_ns, start_ns + _FRAGMENT_NS) is not None
 
     def load(self) -> None:
-        """Read the file; blocks. Raises OSError from the disk; what is wrong with its contents is in `error`."""
+        """Read the file; blocks, and raises nothing: what is wrong with it is in `error`."""
         self.times = LockedTimes(everything=True)
         try:
-            data = self._path.read_bytes()
-        except FileNotFoundError:
-            data = b""
-        try:
-            revision, locks, unnamed = _parse(data) if data else (0, {}, frozenset())
-        except (ValueError, KeyError, TypeError) as error:
+            data = self._read()
+            revision, locks, unnamed = _parse(data) if data is not None else (0, {}, frozenset())
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             self.error = LocksUnreadable(
                 f"{self._path}: the evidence locks cannot be read ({error}), so nothing is deleted on this volume; they"
                 " are written anew when the system's database is reached, and the old file is kept beside"
@@ -115,6 +127,10 @@ class VolumeLocks:
 
         aside: what is added to the name of a damaged file.
         """
+        with self._changing:
+            return self._put(locks, revision, aside)
+
+    def _put(self, locks: Sequence[EvidenceLock], revision: int, aside: str) -> bool:
         named = {lock.id: lock for lock in locks}
         older = self.error is None and revision < self.revision
         held = {key: lock for key, lock in self._locks.items() if key not in named}
@@ -128,7 +144,7 @@ class VolumeLocks:
         self.times = _times(self._locks.values(), wanted.values(), everything=self.times.everything)
         try:
             if self.error is not None:
-                self._path.rename(self._path.with_name(self._path.name + aside))
+                self._set_aside(aside)
             write_durably(self._path, _text(newest, wanted.values(), unnamed))
         except OSError as error:
             raise VolumeUnavailable.from_os_error(self._path.parent, error) from error
@@ -140,6 +156,25 @@ class VolumeLocks:
             )
         self._hold(newest, wanted, unnamed)
         return True
+
+    def _read(self) -> bytes | None:
+        """None where there never were locks. Raises OSError, and ValueError where there were."""
+        try:
+            return self._path.read_bytes()
+        except FileNotFoundError:
+            if any(self._path.parent.glob(f"{LOCKS_NAME}{DAMAGED}*")):
+                raise ValueError("it is gone, and only a damaged one is left") from None
+            return None
+
+    def _set_aside(self, aside: str) -> None:
+        """A copy: until the new one is written, the damaged file says that there are locks. Raises OSError."""
+        copy = self._path.with_name(self._path.name + aside)
+        try:
+            shutil.copyfile(self._path, copy)
+        except FileNotFoundError:
+            return
+        except OSError:  # it cannot be read to its end
+            self._path.rename(copy)
 
     def _hold(self, revision: int, locks: dict[UUID, EvidenceLock], unnamed: frozenset[UUID]) -> None:
         self.error = None

@@ -52,7 +52,8 @@ class Precedents:
             self._changed.set()
 
     def drop(self, camera_id: CameraId) -> None:
-        """An answer for a camera is no longer of interest."""
+        """An answer for a camera is no longer of interest; when it is recorded again, that is asked anew."""
+        self._asked.discard(camera_id)
         self._open.pop(camera_id, None)
 
     async def answered(self) -> None:

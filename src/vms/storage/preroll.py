@@ -6,23 +6,36 @@ for each camera and for the process: what does not fit goes, the oldest first, a
 Belongs here: remembering and letting go. Does not: deciding what is recorded (camera_recorder).
 """
 
+import os
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
 
 from vms.common.clock import NS
 from vms.media import AccessUnit, Gap, MediaKind, Track
 
 CAMERA_LIMIT_BYTES = 64 << 20  # a minute at 8 Mb/s
-PROCESS_LIMIT_BYTES = 1 << 30
+PROCESS_LIMIT_BYTES = 2 << 30  # 200 cameras of 4 Mb/s with 14 s each need 1.4 GB …
+MEMORY_SHARE = 8  # … and the machine has to have this many times what they may take
+CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")  # cgroup v2
 _SOUND_GROUP_NS = NS  # sound alone could begin a group with every frame
 _UNIT_BYTES = 350  # what Python keeps for a unit beside its data
+
+
+def default_limit_bytes() -> int:
+    """What the cameras of a process may remember together on this machine."""
+    memory_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    with suppress(OSError, ValueError):  # "max", or not in a container
+        memory_bytes = min(memory_bytes, int(CONTAINER_LIMIT.read_text()))
+    return min(PROCESS_LIMIT_BYTES, memory_bytes // MEMORY_SHARE)
 
 
 class MemoryBudget:
     """What all cameras of a process may remember together."""
 
-    def __init__(self, limit_bytes: int = PROCESS_LIMIT_BYTES) -> None:
-        self.limit_bytes = limit_bytes
+    def __init__(self, limit_bytes: int | None = None) -> None:
+        self.limit_bytes = default_limit_bytes() if limit_bytes is None else limit_bytes
         self.used_bytes = 0
 
 

@@ -4,12 +4,14 @@ Belongs here: listing. Does not: rows (catalog), what becomes of the files (reco
 """
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from vms.common.ids import CameraId
-from vms.storage.layout import DAY_NS, day_start_ns, is_day_directory, is_recording_file
+from vms.storage.layout import DAY_NS, day_name, day_start_ns, is_day_directory, is_recording_file
 
+_USUAL_LENGTH = len("2026-11-23")
 NEWEST_DAYS = 2  # a segment open at midnight lies in the directory of the day before
 
 
@@ -27,7 +29,13 @@ def recent_days(camera: Path, now_ns: int) -> list[DayDirectory]:
 
     The newest days, and those around now: a camera whose clock was once far ahead has days that stay the newest.
     """
-    days = days_of(camera)
+    names = _day_names(camera)
+    odd = [name for name in names if len(name) != _USUAL_LENGTH or name.startswith("-")]
+    usual = sorted(
+        names.difference(odd)
+    )  # of these years the order of names is that of time; a year has many
+    around = {day_name(now_ns + days * DAY_NS) for days in range(1 - NEWEST_DAYS, NEWEST_DAYS + 1)}
+    days = _days(camera, {*odd, *usual[-NEWEST_DAYS:], *around.intersection(usual)})
     return days[:NEWEST_DAYS] + [
         day for day in days[NEWEST_DAYS:] if abs(now_ns - day.start_ns) < NEWEST_DAYS * DAY_NS
     ]
@@ -45,10 +53,18 @@ def recordings_in(day: DayDirectory) -> list[str]:
 
 def days_of(camera: Path) -> list[DayDirectory]:
     """The days of a camera, from the newest on."""
+    return _days(camera, _day_names(camera))
+
+
+def _day_names(camera: Path) -> set[str]:
     try:
-        names = [entry.name for entry in camera.iterdir() if is_day_directory(entry.name)]
+        with os.scandir(camera) as entries:
+            return {entry.name for entry in entries if is_day_directory(entry.name)}
     except (FileNotFoundError, NotADirectoryError):  # it has none, or retention removed the last
-        return []
+        return set()
+
+
+def _days(camera: Path, names: Iterable[str]) -> list[DayDirectory]:
     days = [
         DayDirectory(CameraId(camera.name), camera / name, start_ns)
         for name in names

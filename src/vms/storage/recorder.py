@@ -8,7 +8,7 @@ Belongs here: these decisions. Does not: bytes (vms.format.hybrid), files (write
 the stream is recorded at all (camera_recorder).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from vms.common.backoff import Backoff
 from vms.common.clock import NS, Clock
@@ -17,7 +17,7 @@ from vms.common.ids import CameraId, uuid7
 from vms.format.hybrid import SegmentIdentity, WrittenFragment
 from vms.media import AccessUnit, Gap, GapReason, MediaKind, Track
 from vms.storage.chain import Chain
-from vms.storage.errors import StorageError
+from vms.storage.errors import FolderUnusable, StorageError
 from vms.storage.gaps import GapLog
 from vms.storage.layout import cut_after_ns, recording_name
 from vms.storage.live import LiveSegment
@@ -26,6 +26,7 @@ from vms.telemetry.logs import get_logger
 
 FLOWING_NS = 2 * NS  # a track that was silent for longer may stay silent: the next segment waits for it
 USUAL_BYTES_PER_S = 500_000.0  # of a camera that was not recorded yet
+AVOID_NS = 3600 * NS  # a volume on which the camera's folder cannot be used, where there is another
 TIMELINE_TOLERANCE_NS = NS // 2  # capture time and timeline may drift apart this much over a loss
 
 log = get_logger(__name__)
@@ -34,8 +35,8 @@ log = get_logger(__name__)
 class Recorder:
     """Records one stream of one camera.
 
-    tracks: what the stream consists of. place: given bytes a second, the writer of the volume on which the next segment
-    goes; None when none can take it now. refusal: says why `place` gave None, for a person. moves: whether a segment on this writer
+    tracks: what the stream consists of. place: given bytes a second and which to leave out, the writer of the volume on
+    which the next segment goes; None when none can take it now. refusal: says why `place` gave None, for a person. moves: whether a segment on this writer
     should go on elsewhere. chain: of this camera and stream.
     error: why nothing is being kept although the camera delivers; None while all is well.
     Counters: segments_begun, units_left_out (of tracks that began, or began anew, in the middle of a segment,
@@ -50,7 +51,7 @@ class Recorder:
         stream: str,
         segment_ns: int,
         clock: Clock,
-        place: Callable[[float], VolumeWriter | None],
+        place: Callable[[float, Collection[VolumeWriter]], VolumeWriter | None],
         refusal: Callable[[], tuple[GapReason, str]],
         moves: Callable[[VolumeWriter], bool],
         chain: Chain,
@@ -82,6 +83,8 @@ class Recorder:
         self._left_out: set[int] = set()  # tracks that the current segment does not list, and that came
         self._backoff = Backoff()
         self._refused_until_ns = 0
+        self._avoided: set[VolumeWriter] = set()  # the camera's folder there cannot be used
+        self._avoided_until_ns = 0
 
     @property
     def live(self) -> LiveSegment | None:
@@ -101,11 +104,24 @@ class Recorder:
         """Whether what is pushed now, even much at once, is taken."""
         if self._writer is not None:
             return self._writer.ready
-        return self._place(self._bytes_per_s) is not None
+        return self._place(self._bytes_per_s, ()) is not None
 
     def cut(self) -> int | None:
         """Finish the segment; gives the end of its footage (wall clock, ns), None when there is no segment."""
         return self._cut() if self._live is not None else None
+
+    def abandon(self, reason: str) -> None:
+        """Let go of the segment as it is on the disk; what is in it is repaired. For a recorder that cannot go on."""
+        live, writer = self._live, self._writer
+        since_ns = self._clock.wall_ns()
+        if live is not None and writer is not None:
+            since_ns = live.end_ns
+            live.error = live.error or StorageError(reason)
+            self._chain.end(live)
+            writer.finish(live)
+            self._forget()
+        self.error = reason
+        self._gaps.open(since_ns, GapReason.UNKNOWN, reason)
 
     # -- the stream -------------------------------------------------------------------------------------
 
@@ -140,12 +156,16 @@ class Recorder:
             self._keep(live)
 
     def segment_failed(self, live: LiveSegment, error: StorageError) -> None:
-        self.error = str(error)
         lost_from_ns = live.end_ns
         if live is not self._live:  # cut already; what came after the failure is known to be missing
-            self._gaps.loss(Gap(lost_from_ns, live.given_end_ns, GapReason.DISK_ERROR, self.error))
+            self._gaps.loss(Gap(lost_from_ns, live.given_end_ns, GapReason.DISK_ERROR, str(error)))
+            if self._live is None:
+                self.error = str(error)
             return
         assert self._writer is not None
+        self.error = str(error)
+        if isinstance(error, FolderUnusable):
+            self._avoid(self._writer)
         self._chain.end(live)
         self._writer.finish(live)
         self._forget()
@@ -189,7 +209,7 @@ class Recorder:
             return
         if self._clock.monotonic_ns() < self._refused_until_ns:
             return
-        writer = self._place(self._bytes_per_s)
+        writer = self._find_place()
         if writer is None:
             reason, self.error = self._refusal()
             lasting = self._gaps.lasting
@@ -210,6 +230,20 @@ class Recorder:
         self._cut_at_ns = cut_after_ns(self.camera_id, unit.capture_ns, self._segment_ns)
         self._last[unit.track.id] = unit
         self.segments_begun += 1
+
+    def _find_place(self) -> VolumeWriter | None:
+        if self._avoided and self._clock.monotonic_ns() >= self._avoided_until_ns:
+            self._avoided.clear()
+        return self._place(self._bytes_per_s, self._avoided)
+
+    def _avoid(self, writer: VolumeWriter) -> None:
+        """Go on elsewhere, or, where there is no other volume, try again after a while."""
+        self._avoided.add(writer)
+        now_ns = self._clock.monotonic_ns()
+        self._avoided_until_ns = now_ns + AVOID_NS
+        if self._place(self._bytes_per_s, self._avoided) is None:
+            self._avoided.clear()
+            self._refused_until_ns = now_ns + round(self._backoff.next_s() * NS)
 
     def _new_segment(self, unit: AccessUnit, tracks: tuple[Track, ...], writer: VolumeWriter) -> LiveSegment:
         identity = SegmentIdentity(uuid7(unit.capture_ns), self.camera_id, self._stream)

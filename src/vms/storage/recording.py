@@ -8,7 +8,7 @@ recovery, retention (keeper), finding what was recorded (library).
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,13 +29,13 @@ from vms.storage.layout import MAIN_STREAM
 from vms.storage.live import LiveSegment
 from vms.storage.metrics import recording_metrics
 from vms.storage.precedents import Precedents
-from vms.storage.preroll import PROCESS_LIMIT_BYTES, MemoryBudget
+from vms.storage.preroll import MemoryBudget
 from vms.storage.recorder import Recorder
 from vms.storage.recording_plan import recording_plan
 from vms.storage.recording_state import RecordingState
 from vms.storage.recording_volume import RecordingVolume
 from vms.storage.retention_rule import RetentionRule, retention_rule
-from vms.storage.volume_care import keep_looking, look_after
+from vms.storage.volume_care import keep_looking, look_after, until_open
 from vms.storage.volume_choice import choose, should_move
 from vms.storage.watch import RecordingWatch
 from vms.storage.writer import QUEUE_LIMIT_BYTES, SYNC_INTERVAL_S, QueueBudget, VolumeWriter
@@ -45,7 +45,7 @@ from vms.telemetry.metrics import MetricFamily
 FINISH_TIMEOUT_S = 30.0  # for all that is queued to be written and closed
 STOP_TIMEOUT_S = 5.0
 LAST_WORDS_S = 5.0  # for keepers that answer; what they do not hear they find
-OPEN_PATIENCE_S = 5.0  # a disk that does not answer must not delay recording on the others
+STEP_NS = NS  # from one tick to the next the two clocks part this much only when one was set
 TICK_S = 1.0
 
 log = get_logger(__name__)
@@ -71,14 +71,14 @@ class RecordingService:
         signer: Signer | None = None,
         classes: Mapping[str, RetentionLimits] | None = None,
         site_time_zone: str = "UTC",
-        pre_roll_limit_bytes: int = PROCESS_LIMIT_BYTES,
+        pre_roll_limit_bytes: int | None = None,
     ) -> None:
         """volumes: where recordings go, each with its keeper; see volume_choice for which a new segment goes to.
 
         system_id: of the installation; a volume is one system's at a time. worker: names this process to keepers.
         known_volumes: a file outside of the volumes that remembers which disk belongs where; it may be shared. None
         forgets it over restarts. signer: of closed recordings; None leaves them unsigned. classes: of retention, by name.
-        site_time_zone: of schedules that name none. pre_roll_limit_bytes: what cameras may keep in memory together.
+        site_time_zone: of schedules that name none. pre_roll_limit_bytes: what cameras may keep in memory together; None: what suits the machine.
         Raises VolumeUnavailable when `known_volumes` is damaged.
         """
         self._clock = clock
@@ -112,6 +112,7 @@ class RecordingService:
         self._recorders: dict[CameraId, CameraRecorder] = {}
         self._chains: dict[CameraId, Chain] = {}
         self._event_ranges = EventRanges(self._tell_range)
+        self._wall_minus_monotonic_ns = clock.wall_ns() - clock.monotonic_ns()
         self._gap_logs: dict[CameraId, GapLog] = {}
         self._precedents = Precedents(keepers, self._learned, self.gaps.put)
         self._tasks: list[asyncio.Task[None]] = []
@@ -123,8 +124,7 @@ class RecordingService:
         for writer in self.writers:
             writer.start()
         opening = [asyncio.create_task(look_after(volume)) for volume in self.volumes]
-        if opening:
-            await asyncio.wait(opening, timeout=OPEN_PATIENCE_S)
+        await until_open(self.volumes, opening)
         self._begin(self.gaps.run(), "gaps")
         self._begin(self._precedents.run(), "how footage ended before")
         for volume, opened in zip(self.volumes, opening, strict=True):
@@ -221,10 +221,11 @@ class RecordingService:
         for recorder in self._recorders.values():
             recorder.hear(heard)
 
-    def events_missed(self) -> None:
-        """Events of the last seconds may not have been heard: footage is kept as if there had been some."""
-        for recorder in self._recorders.values():
-            recorder.missed()
+    def events_missed(self, camera_id: CameraId | None = None) -> None:
+        """Events of the last seconds, of one camera or all, may not have been heard: as if there had been some."""
+        for each, recorder in self._recorders.items():
+            if camera_id in (None, each):
+                recorder.missed()
 
     async def stop_recording(self, camera_id: CameraId, reason: GapReason = GapReason.RECORDING_OFF) -> None:
         """Close the camera's segment and stop; its timeline will give the reason."""
@@ -283,9 +284,33 @@ class RecordingService:
     def tick(self) -> None:
         """Do what is due by the clock; once a second."""
         now_ns = self._clock.wall_ns()
-        for recorder in self._recorders.values():
-            recorder.tick(now_ns)
+        offset_ns = now_ns - self._clock.monotonic_ns()
+        stepped, self._wall_minus_monotonic_ns = (
+            abs(offset_ns - self._wall_minus_monotonic_ns) > STEP_NS,
+            offset_ns,
+        )
+        if stepped:
+            self.events_missed()  # until when footage was wanted was said in another time
+        for camera_id, recorder in list(self._recorders.items()):
+            if recorder.dropped:
+                self._begin_anew(camera_id, recorder)
+            else:
+                recorder.tick(now_ns)
         self.watch.look(self.volumes, self._recorders)
+
+    def _begin_anew(self, camera_id: CameraId, recorder: CameraRecorder) -> None:
+        """Record a camera again whose recorder failed unexpectedly; the hub has logged why."""
+        reason = "recording failed unexpectedly; it was begun anew, see the log"
+        del self._recorders[camera_id]
+        try:
+            live = recorder.stop()
+            since_ns = self._clock.wall_ns() if live is None else live.given_end_ns
+            self._gap_log(camera_id).open(since_ns, GapReason.UNKNOWN, reason)
+        except Exception as error:
+            log.error("a recorder that failed cannot be stopped", camera=camera_id, exc_info=error)
+            recorder.abandon(reason)
+        self.record(self._cameras[camera_id], recorder.hub)
+        self.events_missed(camera_id)
 
     async def _tick_always(self) -> None:
         while True:
@@ -301,8 +326,9 @@ class RecordingService:
         """Look after all volumes now: open or probe one that failed, see that it is still there, and its room."""
         await asyncio.gather(*(look_after(volume) for volume in self.volumes))
 
-    def _place(self, bytes_per_s: float) -> VolumeWriter | None:
-        return choose(self.writers, bytes_per_s)  # who follows it says what to expect: to ask costs nothing
+    def _place(self, bytes_per_s: float, but_for: Collection[VolumeWriter]) -> VolumeWriter | None:
+        # Who follows it says what to expect: to ask costs nothing
+        return choose([each for each in self.writers if each not in but_for], bytes_per_s)
 
     def _moves(self, writer: VolumeWriter) -> bool:
         return should_move(writer, self.writers)
@@ -311,9 +337,8 @@ class RecordingService:
         failed = [str(volume.error) for volume in self.volumes if volume.error is not None]
         if len(failed) < len(self.volumes):
             return GapReason.OVERRUN, "the disk is too slow for what the cameras deliver"
-        return GapReason.DISK_ERROR, "; ".join(
-            failed
-        ) or "no volume is configured; add one to storage.volumes"
+        told = "; ".join(failed) or "no volume is configured; add one to storage.volumes"
+        return GapReason.DISK_ERROR, told
 
     # -- private ----------------------------------------------------------------------------------------
 

@@ -8,21 +8,24 @@ Belongs here: comparing directories with rows, and giving files their rows. Does
 when (keeper).
 """
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count, groupby
 from pathlib import Path
 from uuid import UUID
 
 from vms.common.ids import CameraId
 from vms.format.errors import FormatError
 from vms.format.hybrid import RecoveryAction, read_segment
+from vms.storage import disk
 from vms.storage.bodies import open_reader
 from vms.storage.catalog import ON_VOLUME, Catalog, CatalogRow
 from vms.storage.catalog_thread import CatalogThread
 from vms.storage.errors import StorageError, VolumeUnavailable
 from vms.storage.kept_volume import KeptVolume
 from vms.storage.keyring import KeyUnknown
-from vms.storage.layout import DAY_NS, day_name, day_start_ns, is_camera_directory
+from vms.storage.layout import DAY_NS, day_name, day_start_ns, is_camera_directory, recording_name
 from vms.storage.recent import NEWEST_DAYS, DayDirectory, days_of, recordings_in
 from vms.storage.repair import Care, RecoveryCounters, Repaired, describe_row, repair
 from vms.storage.segment import Segment
@@ -97,23 +100,25 @@ def adopt(volume: KeptVolume, store: TierStore, names: Iterable[str], counters: 
         if row is not None:
             rows.append(row)
         if len(rows) == _BATCH:
-            volume.catalog.submit(lambda each, batch=rows: _add_rows(each, batch)).result()
+            _put_rows(volume.catalog, rows)
             rows = []
-    volume.catalog.submit(lambda each: _add_rows(each, rows)).result()
+    _put_rows(volume.catalog, rows)
+
+
+def _put_rows(catalog: CatalogThread, rows: list[CatalogRow]) -> None:
+    catalog.submit(lambda each: _add_rows(each, rows)).result()
 
 
 def adopt_all(volume: KeptVolume, store: TierStore, counters: RecoveryCounters) -> None:
     """`adopt` everything in a tier that has no row. Blocks. Raises StorageError."""
-    days: dict[tuple[str, int], list[str]] = {}
-    for stored in store.list():
-        camera, day, _ = stored.name.split("/")
+    # Day by day as they are listed: a tier may hold millions.
+    for (camera, day), files in groupby(store.list(), key=lambda stored: stored.name.split("/")[:2]):
         start_ns = day_start_ns(day)
+        names = [stored.name for stored in files]
         if start_ns is not None:
-            days.setdefault((camera, start_ns), []).append(stored.name)
-    for (camera, start_ns), names in days.items():
-        directory = DayDirectory(CameraId(camera), volume.path / camera / day_name(start_ns), start_ns)
-        known = names_of_rows(volume.catalog, directory)
-        adopt(volume, store, [name for name in names if name not in known], counters)
+            directory = DayDirectory(CameraId(camera), volume.path / camera / day, start_ns)
+            known = names_of_rows(volume.catalog, directory, store.name)
+            adopt(volume, store, [name for name in names if name not in known], counters)
 
 
 def drop_lost(volume: KeptVolume, segment_id: UUID, counters: RecoveryCounters) -> None:
@@ -150,10 +155,13 @@ def _row_in_tier(
     return replace(row, segment=replace(row.segment, tier=store.name))
 
 
-def names_of_rows(catalog: CatalogThread, day: DayDirectory) -> set[str]:
-    """The names, relative to the volume, of the recordings of a day that have a row."""
+def names_of_rows(catalog: CatalogThread, day: DayDirectory, tier: str = ON_VOLUME) -> set[str]:
+    """The names, relative to the volume, of the recordings of a day that have a row and are in `tier`.
+
+    A file under the name of a recording that is elsewhere is what was left when that was moved, or another recording.
+    """
     return catalog.submit(
-        lambda each: each.names_started_between(day.camera_id, day.start_ns, day.start_ns + DAY_NS)
+        lambda each: each.names_started_between(day.camera_id, day.start_ns, day.start_ns + DAY_NS, tier)
     ).result()
 
 
@@ -163,7 +171,7 @@ def settle(volume: KeptVolume, names: Iterable[str], counters: RecoveryCounters)
     try:
         for name in names:
             try:
-                repaired = repair(volume, name, counters)
+                repaired = _with_own_name(volume, repair(volume, name, counters))
             except OSError as error:  # others may be on better blocks of the disk
                 settled.failure = VolumeUnavailable.from_os_error(volume.path, error)
                 continue
@@ -182,6 +190,33 @@ def settle(volume: KeptVolume, names: Iterable[str], counters: RecoveryCounters)
     return settled
 
 
+def _with_own_name(volume: KeptVolume, repaired: Repaired) -> Repaired:
+    """A recording under a name that no other has, wherever that is: they would meet in a tier, and one replace the other.
+
+    A name tells the millisecond of the start. After the clock was set back there may be a second one, which its writer
+    does not know of when the first was moved. Raises OSError from the disk, StorageError.
+    """
+    row = repaired.row
+    if row is None:
+        return repaired
+    segment = row.segment
+    known, taken = volume.catalog.submit(
+        lambda each: (each.find(segment.id), each.other_names(segment))
+    ).result()
+    if known is not None or repaired.name not in taken:
+        return repaired
+    for copy in count(2):
+        name = recording_name(segment.camera_id, segment.start_ns, segment.stream, copy)
+        path = volume.path / name
+        if name not in taken and not path.exists():
+            break
+    os.link(segment.path, path)  # unlike a rename, it replaces nothing that a writer makes meanwhile
+    segment.path.unlink()
+    disk.fsync_directory(path.parent)
+    log.warning("a recording has the name of another, which was moved; it is renamed", path=str(path))
+    return replace(repaired, row=replace(row, segment=replace(segment, path=path)))
+
+
 def drop_vanished_days(volume: KeptVolume, counters: RecoveryCounters) -> int:
     """Drop the rows of days whose directory is gone; gives the bytes they stood for. Raises StorageError."""
     volume.check()  # a disk that was taken away has lost nothing
@@ -196,7 +231,7 @@ def drop_vanished_days(volume: KeptVolume, counters: RecoveryCounters) -> int:
 
 
 def _days_of_rows(volume: KeptVolume, camera: CameraId) -> list[int]:
-    return volume.catalog.submit(lambda catalog: catalog.days(camera)).result()
+    return volume.catalog.submit(lambda catalog: catalog.days(camera, ON_VOLUME)).result()
 
 
 def _rows_of_day(volume: KeptVolume, camera: CameraId, day_ns: int) -> list[Segment]:

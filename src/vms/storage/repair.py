@@ -117,7 +117,8 @@ def _complete(volume: KeptVolume, path: Path, body: WritableBody) -> tuple[Recov
     size = body.size_bytes
     if not size:
         return RecoveryAction.EMPTY, None
-    if body.read_at(FLIP_OFFSET + 4, 4) == b"mdat":
+    flipped = body.read_at(FLIP_OFFSET + 4, 4) == b"mdat"
+    if flipped:
         # The flip comes last, so a tail that can be read is whole; no need to scan
         try:
             file = read_segment(body.read_at, size)
@@ -126,15 +127,22 @@ def _complete(volume: KeptVolume, path: Path, body: WritableBody) -> tuple[Recov
         if file.closed:
             _make_durable(path, body)
             return RecoveryAction.INTACT, describe_row(path, file)
+    closed_before = False
+
+    def seal(segment: SegmentFile, digests: list[bytes]) -> Sealing | None:
+        nonlocal closed_before
+        closed_before = flipped or _has_row(volume, segment)
+        return None if closed_before else _sealing(volume, segment, digests)
+
     try:
-        plan = plan_recovery(body.read_at, size, lambda segment, digests: _sealing(volume, segment, digests))
+        plan = plan_recovery(body.read_at, size, seal)
     except FormatError:
         return RecoveryAction.EMPTY, None
     if plan.segment is None:
         return plan.action, None
     row = describe_row(path, plan.segment)  # first: a file of nobody is left as it is
     cut_bytes = size - plan.truncate_to + (body.torn_bytes if isinstance(body, SealedBody) else 0)
-    if cut_bytes > _CUT_MAX_BYTES:
+    if closed_before or cut_bytes > _CUT_MAX_BYTES:
         _keep_copy(path, cut_bytes)
     _carry_out(body, plan)
     disk.fsync_directory(path.parent)
@@ -146,6 +154,14 @@ def describe_row(path: Path, file: SegmentFile) -> CatalogRow:
     proof = file.proof
     chain = proof.chain_digest if proof is not None else None
     return CatalogRow(describe(path, file), SegmentIndex(file.init, file.fragments), chain)
+
+
+def _has_row(volume: KeptVolume, segment: SegmentFile) -> bool:
+    """Whether a file of this id was closed before, here or elsewhere. It is not what a crash left, then: somebody changed
+    it, or a disk did, or it is a copy. To sign it would make right what was changed."""
+    segment_id = segment.identity.segment_id
+    known = volume.catalog.submit(lambda catalog: catalog.find(segment_id)).result()
+    return known is not None
 
 
 def _sealing(volume: KeptVolume, segment: SegmentFile, digests: list[bytes]) -> Sealing | None:
@@ -180,13 +196,20 @@ def _carry_out(body: WritableBody, plan: Recovery) -> None:
 
 
 def _keep_copy(path: Path, cut_bytes: int) -> None:
-    """More is about to be cut than a crash leaves torn: there may be footage behind the damage."""
+    """More is about to be changed than a crash explains: there may be footage behind the damage, and it may have to be
+    proved what it was."""
     copy = _free_name(path, UNREADABLE_SUFFIX)
-    shutil.copyfile(path, copy)
-    with copy.open("rb") as file:
-        os.fsync(file.fileno())
+    os.close(disk.create(copy, path.parent))  # as private as recordings are
+    try:
+        shutil.copyfile(path, copy)
+        with copy.open("rb") as file:
+            os.fsync(file.fileno())
+        disk.fsync_directory(path.parent)  # the name, before anything of the file goes
+    except OSError:
+        copy.unlink(missing_ok=True)  # it is tried again and again
+        raise
     log.error(
-        "a recording is damaged in the middle; what could be read is kept, and all of it in a copy",
+        "a recording was changed, or is damaged; what can be read is kept, and all of it in a copy",
         path=str(path),
         copy=str(copy),
         cut_bytes=cut_bytes,

@@ -10,6 +10,7 @@ Belongs here: how much goes, and why. Does not: which recordings (selection), in
 """
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -30,6 +31,8 @@ HEADROOM_SHARE = (
 CLOCK_STEP_NS = 3600 * NS
 CLOCK_HOLD_NS = 24 * 3600 * NS
 MOVE_PATIENCE_S = 5.0  # on a full volume; then recordings are deleted instead
+SPELL_S = 4.0
+"""So long footage is deleted for age and size in one go: where that are millions, room is made in between."""
 SWEEP_NS = 3600 * NS
 """So often footage that was passed over is looked at again: rows of long ago may have come meanwhile."""
 
@@ -51,6 +54,7 @@ class Retention:
 
     mover: moves recordings to tiers; None where there are none.
     full_of_protected: there is no room, and all that is left is locked or younger than its minimum.
+    unfinished: more has to go than `enforce` took the time for; what else there is to do on the volume comes first.
     Counters: expired and displaced (segments deleted for age, for room), deleted_bytes.
     """
 
@@ -59,6 +63,7 @@ class Retention:
         self.displaced = 0
         self.deleted_bytes = 0
         self.full_of_protected = False
+        self.unfinished = False
         self.mover: MakeRoom | None = None
         self._volume = volume
         self._clock = clock
@@ -69,6 +74,7 @@ class Retention:
         self._nothing_told = False
         self._swept = Swept()
         self._sweep_at_ns = 0
+        self._until_s = 0.0
 
     def rules_changed(self) -> None:
         """Rules, locks, or footage of long ago are others than before: all of it is looked at again."""
@@ -78,8 +84,8 @@ class Retention:
         """Bring the volume within its rules. Raises StorageError."""
         if await self._room_bytes() <= 0:
             await self.make_room()  # first: on a full disk the catalog cannot be written either
-            if await self._room_bytes() <= 0:
-                return  # others filled it, and no recording is left that could go
+        self.unfinished = False
+        self._until_s = time.monotonic() + SPELL_S
         trusted = self._clock_is_trusted()
         rules = await self._rules()
         if trusted:
@@ -97,7 +103,7 @@ class Retention:
             self._sweep_at_ns = self._clock.monotonic_ns() + SWEEP_NS
             self._swept.forget()
         for camera_id, rule in rules.items():
-            if rule is not None:
+            if rule is not None and not self.unfinished:
                 await self._expire_camera(camera_id, rule, now_ns)
 
     async def _expire_camera(self, camera_id: CameraId, rule: RetentionRule, now_ns: int) -> None:
@@ -107,7 +113,12 @@ class Retention:
         catalog = self._volume.catalog
         while segments := await catalog.run(choose):
             self.expired += await self._delete(segments)
+            if self._spell_is_over():
+                return
         forget_ns = now_ns - max(rule.age_ns, rule.event_age_ns)
+        locked_ns = self._volume.locks.times.first(camera_id)
+        if locked_ns is not None:  # why there are holes in it, and what happened in it, is evidence as well
+            forget_ns = min(forget_ns, locked_ns)
         await catalog.run(lambda each: each.remove_notes(camera_id, forget_ns))
 
     # -- room -----------------------------------------------------------------------------------------
@@ -149,7 +160,7 @@ class Retention:
         """Delete the oldest of cameras that have more than their size."""
         now_ns = self._trusted_wall_ns()
         for camera_id, rule in rules.items():
-            if rule is not None and rule.size_bytes is not None:
+            if rule is not None and rule.size_bytes is not None and not self.unfinished:
                 await self._keep_size(camera_id, rule, rule.size_bytes, now_ns)
 
     async def _keep_size(
@@ -161,6 +172,8 @@ class Retention:
 
         while segments := await self._volume.catalog.run(choose):
             self.displaced += await self._delete(segments)
+            if self._spell_is_over():
+                return
 
     async def _keep_tiers(self, rules: Mapping[CameraId, RetentionRule | None]) -> None:
         """Delete the oldest of tiers that hold more than their quota; a next tier took what it could (tiers)."""
@@ -190,6 +203,10 @@ class Retention:
         gone = await deletion.delete(self._volume, segments)
         self.deleted_bytes += sum(segment.size_bytes for segment in gone)
         return len(gone)
+
+    def _spell_is_over(self) -> bool:
+        self.unfinished = time.monotonic() > self._until_s
+        return self.unfinished
 
     def _selection(self, catalog: Catalog, now_ns: int) -> Selection:
         return Selection(catalog, self._volume.locks.times, now_ns)
@@ -232,6 +249,10 @@ class Retention:
                 "the clock was set forward by more than an hour; nothing is deleted for its age for a day",
                 step_s=step_ns // NS,
             )
+        elif step_ns < -CLOCK_STEP_NS and self._held_step_ns:  # it was wrong, and is corrected
+            self._held_step_ns = max(0, self._held_step_ns + step_ns)
+            if self._held_step_ns <= CLOCK_STEP_NS:
+                self._hold_until_ns = now_ns
         self._wall_minus_monotonic_ns = offset_ns
         if now_ns >= self._hold_until_ns:
             self._held_step_ns = 0

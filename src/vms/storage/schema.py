@@ -70,6 +70,7 @@ CREATE TABLE removal (                     -- copies to be deleted: of moved seg
     name TEXT,
     PRIMARY KEY (tier, id)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX removal_by_start ON removal (camera, start_ns);
 CREATE TABLE held (                        -- bytes of all segments, those being deleted included
     camera INTEGER NOT NULL REFERENCES camera,
     tier INTEGER NOT NULL,

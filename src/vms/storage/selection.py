@@ -101,13 +101,12 @@ class Selection:
         self, camera: CameraId, before_ns: int, swept: dict[CameraId, int], *, events_stay: bool
     ) -> list[Segment]:
         since_ns = swept.get(camera, _EVER_NS)
-        while rows := self._catalog.expired(camera, before_ns, BATCH, since_ns):
+        while rows := self._catalog.expired(camera, before_ns, BATCH, since_ns, with_events=not events_stay):
             free, following_ns = self._step(rows)
-            if events_stay:
-                free = [row for row in free if not self._catalog.has_event(camera, row.start_ns, row.end_ns)]
             if free:
                 return free  # the same rows are looked at once more when these are gone
-            since_ns = swept[camera] = following_ns
+            since_ns = following_ns
+        swept[camera] = max(since_ns, self._catalog.expired_until(camera, before_ns))
         return []
 
     def _free_in_tier(

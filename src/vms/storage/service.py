@@ -22,7 +22,6 @@ from vms.storage.gaps import merge_gaps
 from vms.storage.keeper import VolumeKeeper
 from vms.storage.library import RecordingLibrary
 from vms.storage.metrics import keeper_metrics
-from vms.storage.preroll import PROCESS_LIMIT_BYTES
 from vms.storage.recording import RecordingService
 from vms.storage.recording_state import RecordingState
 from vms.storage.segment import OpenFile, OpenSegment, Segment, SegmentIndex
@@ -51,7 +50,7 @@ class StorageService:
         signer: Signer | None = None,
         classes: Mapping[str, RetentionLimits] | None = None,
         site_time_zone: str = "UTC",
-        pre_roll_limit_bytes: int = PROCESS_LIMIT_BYTES,
+        pre_roll_limit_bytes: int | None = None,
     ) -> None:
         """volumes: where recordings go; what is said last is RecordingService's.
 

@@ -13,7 +13,7 @@ from vms.common.backoff import Backoff
 from vms.common.clock import NS, Clock
 from vms.config import VolumeConfig
 from vms.storage.errors import StorageError, VolumeUnavailable
-from vms.storage.identity import KnownVolumes, identify, make_directory
+from vms.storage.identity import KnownVolumes, identify, make_directory, mount_of
 from vms.storage.keyring import Keyring, KeyUnusable, load_keyring
 from vms.storage.layout import IDENTITY_NAME
 from vms.storage.owner import own, owner_of
@@ -52,6 +52,7 @@ class Volume:
         self._keyring: Keyring | None = None
         self._identity_inode: tuple[int, int] | None = None
         self._device = 0  # of the directory that was opened
+        self._mount = self.path  # where its file system was mounted then
         self._exchanged = False  # since it was opened first
         self._stalled = False
         self._told_kind: str | None = "starting"
@@ -119,7 +120,7 @@ class Volume:
             try:
                 recognise()
                 self._identity_inode = self._stat_identity()
-                self._device = directory.st_dev
+                self._device, self._mount = directory.st_dev, mount_of(self.path)
             except BaseException:
                 os.close(descriptor)
                 raise
@@ -243,7 +244,7 @@ class Volume:
             return self._stat_identity() != self._identity_inode
         except FileNotFoundError as error:
             with suppress(OSError):
-                if os.path.ismount(self.path) and self.path.stat().st_dev != self._device:
+                if os.path.ismount(self._mount) and self._mount.stat().st_dev != self._device:
                     return True  # a new disk, with nothing on it yet
             raise VolumeUnavailable.from_os_error(self.path, error) from error
         except OSError as error:

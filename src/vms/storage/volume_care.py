@@ -4,6 +4,8 @@ Belongs here: when and in which order. Does not: the steps (volume), what an err
 """
 
 import asyncio
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 
 from vms.storage.errors import StorageError, VolumeUnavailable
 from vms.storage.recording_volume import RecordingVolume
@@ -11,6 +13,8 @@ from vms.telemetry.logs import get_logger
 
 TICK_S = 1.0
 LOOK_INTERVAL_S = 5.0
+OPEN_PATIENCE_S = 5.0  # for a volume that can be used …
+OTHERS_PATIENCE_S = 0.5  # … and then for the others
 
 log = get_logger(__name__)
 
@@ -34,6 +38,17 @@ async def look_after(volume: RecordingVolume) -> None:
         log.error("looking after a volume failed", path=str(volume.path), exc_info=error)
         reason = f"an unexpected {type(error).__name__}: {error}"
         volume.fail(VolumeUnavailable(volume.path, reason))
+
+
+async def until_open(volumes: Sequence[RecordingVolume], opening: Collection[asyncio.Task[None]]) -> None:
+    """Wait for a volume that can be used, and then for the others only a moment: cameras are waiting."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(OPEN_PATIENCE_S):
+            pending = set(opening)
+            while pending and all(volume.error is not None for volume in volumes):
+                _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            if pending:
+                await asyncio.wait(pending, timeout=OTHERS_PATIENCE_S)
 
 
 async def keep_looking(volume: RecordingVolume, opened: asyncio.Task[None]) -> None:

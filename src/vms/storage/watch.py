@@ -13,6 +13,7 @@ from vms.storage.recording_state import RecordingState
 from vms.storage.volume import Volume
 
 PATIENCE_NS = 5 * NS  # a reconnect, or the change to another volume, is nobody's alarm
+OPENING_PATIENCE_NS = 15 * NS  # a disk that spins up; one that hangs never says that it failed
 
 
 class RecordingWatch:
@@ -26,6 +27,7 @@ class RecordingWatch:
         self.on_camera: Callable[[CameraId, str | None], None] = lambda camera_id, error: None
         self._clock = clock
         self._failed_volumes: dict[Path, str] = {}  # and how
+        self._since_ns = clock.monotonic_ns()
         self._failing_since_ns: dict[CameraId, int] = {}
         self._failed_cameras: set[CameraId] = set()
 
@@ -35,21 +37,30 @@ class RecordingWatch:
 
     def look(self, volumes: Iterable[Volume], recorders: Mapping[CameraId, CameraRecorder]) -> None:
         """Tell what changed since the last time."""
+        now_ns = self._clock.monotonic_ns()
         for volume in volumes:
             kind = volume.kind_of_failure
-            if kind == "starting" or kind == self._failed_volumes.get(volume.path):
+            if kind == "starting":
+                if now_ns - self._since_ns <= OPENING_PATIENCE_NS:
+                    continue
+                kind = "stalled"
+            if kind == self._failed_volumes.get(volume.path):
                 continue
             if kind is None:
                 del self._failed_volumes[volume.path]
                 self.on_volume(volume.path, None, "")
             else:
                 self._failed_volumes[volume.path] = kind
-                error = "it does not answer" if volume.error is None else str(volume.error)
+                answers = volume.error is not None and kind != "stalled"
+                error = (
+                    str(volume.error)
+                    if answers
+                    else f"volume {volume.path}: it does not answer; check the disk"
+                )
                 self.on_volume(volume.path, error, kind)
         for camera_id in [each for each in self._failing_since_ns if each not in recorders]:
             self._failing_since_ns.pop(camera_id)  # nobody wants it recorded any more
             self._failed_cameras.discard(camera_id)
-        now_ns = self._clock.monotonic_ns()
         for camera_id, recorder in recorders.items():
             self._look_at(camera_id, recorder, now_ns)
 

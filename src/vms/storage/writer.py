@@ -26,7 +26,7 @@ from queue import Empty, SimpleQueue
 from vms.format.hybrid import Signer, WrittenFragment
 from vms.storage import finishing
 from vms.storage.disk_load import DiskLoad
-from vms.storage.errors import StorageError, VolumeUnavailable
+from vms.storage.errors import FolderUnusable, StorageError, VolumeUnavailable
 from vms.storage.live import LiveSegment
 from vms.storage.recording_volume import RecordingVolume
 from vms.telemetry.logs import get_logger
@@ -228,7 +228,8 @@ class VolumeWriter:
 
     def _failed(self, live: LiveSegment, error: StorageError) -> None:
         self.segments_failed += 1
-        self.volume.fail(error)
+        if not isinstance(error, FolderUnusable):
+            self.volume.fail(error)
         live.owner.segment_failed(live, error)
 
     def _finished(self, live: LiveSegment, failure: StorageError | None) -> None:

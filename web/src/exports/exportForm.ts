@@ -14,7 +14,7 @@ export interface ExportForm extends Span {
 }
 
 /** As the API takes it at most. */
-export const MOST_CAMERAS = 64;
+export const MOST_CAMERAS = 32;
 const MOST_MS = 25 * 3_600_000;
 
 /** Which message of the catalog (`form.problem.<key>`) stands in the way. */

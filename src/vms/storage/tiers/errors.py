@@ -3,6 +3,7 @@
 StorageError
 └── TierUnavailable      a tier cannot be used now; it is tried again after a back-off, and its footage waits
     ├── TierFull         there is no room left in it
+    ├── TierSilent       it did not answer; what it was asked for may be done later
     └── CopyDiffers      what was written is not what was read back; the recording stays where it was
 """
 
@@ -36,6 +37,10 @@ class TierUnavailable(StorageError):
 
 class TierFull(TierUnavailable):
     """A tier takes no more: its disk is full."""
+
+
+class TierSilent(TierUnavailable):
+    """A tier did not answer in time. What was begun in it goes on, and may still be done."""
 
 
 class CopyDiffers(TierUnavailable):

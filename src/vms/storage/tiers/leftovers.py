@@ -4,23 +4,26 @@ Belongs here: removing them, and noting moves so that they are found. Does not: 
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
+from uuid import UUID
 
 from vms.storage import disk
-from vms.storage.catalog import Catalog
+from vms.storage.catalog import ON_VOLUME, Catalog
 from vms.storage.catalog_tiers import Removal
 from vms.storage.errors import VolumeUnavailable
 from vms.storage.kept_volume import KeptVolume
-from vms.storage.tiers.errors import TierUnavailable
+from vms.storage.tiers.errors import TierSilent, TierUnavailable
 from vms.storage.tiers.health import TierHealth
 from vms.storage.tiers.moving import Begun, MovingNotes
 from vms.storage.tiers.work import TierWork
+from vms.telemetry.logs import get_logger
 
 REMOVED_AT_ONCE = 256
-_MOST_REMOVALS = 1 << 16
+
+log = get_logger(__name__)
 
 _Result = TypeVar("_Result")
 
@@ -35,10 +38,15 @@ class Leftovers:
         self._notes = MovingNotes(volume.path)
         self._noting = asyncio.Lock()
         self._cleaning = asyncio.Lock()
+        self._resuming = asyncio.Lock()
         self._resumed = False
+        self._told: set[Path] = set()
+        self.doubtful: set[UUID] = set()
+        """Recordings that must not move in this life: an old copy may be removed late, when a new one has taken its place."""
 
     async def note(self, begun: Begun) -> None:
         """A copy begins; durable when this returns."""
+        await self.resume()  # or what is begun here is taken for an earlier life's
         await self._change(self._notes.add, begun)
 
     async def drop(self, begun: Begun) -> None:
@@ -47,12 +55,13 @@ class Leftovers:
 
     async def resume(self) -> None:
         """Remove copies that an earlier life began and that got no row: of recordings that are safe elsewhere."""
-        if self._resumed:
-            return
-        for begun in await asyncio.to_thread(self._read_notes):
-            if await self._forget_copy(begun):
-                await self.drop(begun)
-        self._resumed = True
+        async with self._resuming:
+            if self._resumed:
+                return
+            for begun in await asyncio.to_thread(self._read_notes):
+                if await self._forget_copy(begun):
+                    await self.drop(begun)
+            self._resumed = True
 
     async def _forget_copy(self, begun: Begun) -> bool:
         """Whether nothing is left to do about a copy that was begun.
@@ -67,6 +76,8 @@ class Leftovers:
             await self._work.asked(tier, lambda: tier.store.delete([begun.name]))
         except TierUnavailable as error:
             tier.failed(error)
+            if isinstance(error, TierSilent):
+                self.doubtful.add(begun.segment_id)
             return False  # it is moved there again, or its note is looked at by the next life
         return True
 
@@ -77,34 +88,30 @@ class Leftovers:
     async def clean(self) -> None:
         """Remove copies that the catalog says are too much: of recordings that were moved, or deleted."""
         async with self._cleaning:
-            limit = REMOVED_AT_ONCE
-            while not self._work.stopped:
-                removals = await self._removals(limit)
-                done: list[Removal] = []
-                for tier in {removal.tier for removal in removals}:
-                    done += await self._remove(tier, [each for each in removals if each.tier == tier])
-                await self._removed(done)
-                if len(removals) < limit or limit >= _MOST_REMOVALS:
-                    return
-                if not done:
-                    limit *= 4  # those of a tier that is away stand before others
+            for tier in (ON_VOLUME, *self._tiers):  # one that is configured no more keeps what it has
+                await self._clean(tier)
 
-    async def _removals(self, limit: int) -> list[Removal]:
-        return await self._ask(lambda each: each.removals(limit))
+    async def _clean(self, tier: str) -> None:
+        while not self._work.stopped:
+            removals = await self._ask(lambda each: each.removals(REMOVED_AT_ONCE, tier))
+            done = await self._remove(tier, removals) if removals else ()
+            if done:
+                await self._removed(done)
+            if len(done) < REMOVED_AT_ONCE:  # the last, or some stay, or the tier is away
+                return
 
     async def _removed(self, removals: Sequence[Removal]) -> None:
-        if removals:
-            await self._ask(lambda each: each.removed(removals))
+        await self._ask(lambda each: each.removed(removals))
 
     async def _remove(self, tier_name: str, removals: Sequence[Removal]) -> Sequence[Removal]:
         """Gives those that are gone. Raises VolumeUnavailable."""
         names = [each.segment.path.relative_to(self._volume.path).as_posix() for each in removals]
         if not tier_name:
             paths = [each.segment.path for each in removals]
-            await asyncio.to_thread(self._remove_local, paths)
-            return removals
-        tier = self._tiers.get(tier_name)
-        if tier is None or not tier.due:  # one that is configured no more keeps what it has
+            staying = await asyncio.to_thread(self._remove_local, paths)
+            return [each for each in removals if each.segment.path not in staying]
+        tier = self._tiers[tier_name]
+        if not tier.due:
             return ()
         try:
             await self._work.asked(tier, lambda: tier.store.delete(names))
@@ -114,9 +121,19 @@ class Leftovers:
         tier.works()
         return removals
 
-    def _remove_local(self, paths: Sequence[Path]) -> None:
+    def _remove_local(self, paths: Sequence[Path]) -> Collection[Path]:
+        """Gives those that stay; each is said once."""
         with _volume_errors(self._volume.path):
-            disk.remove_all(paths, self._volume.path)
+            staying = disk.remove_each(paths, self._volume.path)
+        for path, error in staying.items():
+            if path not in self._told:
+                self._told.add(path)
+                log.error(
+                    "a recording was moved, and its old file cannot be removed. Is it immutable (lsattr)?",
+                    path=str(path),
+                    reason=error.strerror or str(error),
+                )
+        return staying
 
     async def _change(self, change: Callable[[Begun], None], begun: Begun) -> None:
         def write() -> None:

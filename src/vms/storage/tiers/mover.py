@@ -211,7 +211,7 @@ class TierMover:
         """Move one batch, `AT_ONCE` at a time; gives its bytes. 0: nothing to move, or the target failed."""
         now_ns = self._clock.monotonic_ns()
         self._unreadable = {key: until for key, until in self._unreadable.items() if until > now_ns}
-        left_out = self._busy | self._unreadable.keys()
+        left_out = self._busy | self._unreadable.keys() | self._leftovers.doubtful
         found = await self._ask(lambda each: each.movable(source, before_ns, BATCH + len(left_out)))
         chosen: list[Segment] = []
         planned_bytes = 0
@@ -257,18 +257,23 @@ class TierMover:
                     log.error("a recording cannot be moved", segment=str(segment.id), reason=str(error))
                 return 0
             target.works()
-            await self._ask(lambda each: each.moved([segment.id], target.store.name))
-            await self._end(begun, segment, source, target)
+            moved = await self._ask(lambda each: each.moved([segment.id], target.store.name))
+            if not moved:
+                await self._end_unmoved(begun, target)
+                return 0
+            self._count(segment, source, target)
+            await self._leftovers.drop(begun)
             return segment.size_bytes
 
-    async def _end(self, begun: Begun, segment: Segment, source: str, target: TierHealth) -> None:
-        """A copy has its row, or its recording was deleted meanwhile and it goes as well."""
-        row = await self._ask(lambda each: each.find(segment.id))
+    async def _end_unmoved(self, begun: Begun, target: TierHealth) -> None:
+        """The recording was deleted while it was copied: the copy goes as well."""
+        row = await self._ask(lambda each: each.find(begun.segment_id))
         if row is None or row.tier != begun.tier:
             with suppress(TierUnavailable):  # then its note stays
                 await self._threads.asked(target, lambda: target.store.delete([begun.name]))
                 await self._leftovers.drop(begun)
-            return
+
+    def _count(self, segment: Segment, source: str, target: TierHealth) -> None:
         self.moved += 1
         self.moved_bytes += segment.size_bytes
         target.used_bytes += segment.size_bytes
@@ -276,7 +281,6 @@ class TierMover:
             self._tiers[source].used_bytes -= segment.size_bytes
         else:
             self._volume.closed_bytes -= segment.size_bytes
-        await self._leftovers.drop(begun)
 
     def _opened(self, segment: Segment, source: str) -> Body:
         """A recording's stored bytes where it is; runs in a thread. Raises OSError, TierUnavailable."""

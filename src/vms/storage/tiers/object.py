@@ -84,12 +84,9 @@ class ObjectTier:
         source = Source(body, pace)
         parts = _Parts(source)
         self._cache.forget(self._address(name))
-        try:
-            with self._typed():
-                self._send(name, source.size_bytes, parts)
-                written = obstore.head(self._writing, name)
-        except FileNotFoundError as error:
-            raise self._no_bucket(error) from None
+        with self._in_bucket():
+            self._send(name, source.size_bytes, parts)
+            written = obstore.head(self._writing, name)
         tag = _MD5_TAG.match(written["e_tag"] or "")
         same_tag = tag is not None and tag.group(1) == parts.e_tag
         if written["size"] != source.size_bytes or not (same_tag or self._reads_back(name, source)):
@@ -121,14 +118,14 @@ class ObjectTier:
         """See TierStore."""
         for name in names:
             self._cache.forget(self._address(name))
-        with self._typed():
+        with self._in_bucket():
             for first in range(0, len(names), _DELETED_AT_ONCE):
                 obstore.delete(self._writing, list(names[first : first + _DELETED_AT_ONCE]))
 
     def list(self, prefix: str = "") -> Iterator[StoredFile]:
         """See TierStore."""
         folder, _, _ = prefix.rpartition("/")  # the library lists whole folders
-        with self._typed():
+        with self._in_bucket():
             for batch in obstore.list(self._reading, prefix=folder or None, chunk_size=1000):
                 for each in batch:
                     name = str(each["path"])
@@ -167,10 +164,19 @@ class ObjectTier:
     def _reads_back(self, name: str, source: Source) -> bool:
         """Whether an object is what was sent, byte for byte."""
         written = hashlib.sha256()
-        with self._typed():
+        with self._in_bucket():
             for piece in obstore.get(self._writing, name).stream(CHUNK_BYTES):
                 written.update(piece)
         return written.digest() == source.digest
+
+    @contextmanager
+    def _in_bucket(self) -> Iterator[None]:
+        """As `_typed`, of requests that find what they ask for unless there is no such bucket."""
+        try:
+            with self._typed():
+                yield
+        except FileNotFoundError as error:
+            raise self._no_bucket(error) from None
 
     @contextmanager
     def _typed(self) -> Iterator[None]:

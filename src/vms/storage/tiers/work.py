@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from vms.storage.body import Body, PlainBody
-from vms.storage.tiers.errors import TierUnavailable
+from vms.storage.tiers.errors import TierSilent, TierUnavailable
 from vms.storage.tiers.health import TierHealth
-from vms.storage.tiers.pace import MovePace, yielding_threads
+from vms.storage.tiers.pace import MovePace, MoveStopped, yielding_threads
 from vms.storage.tiers.store import SourceUnreadable
 
 STALL_S = 300.0  # an S3 client gives a part up after 120 s
@@ -57,7 +57,10 @@ class TierWork:
             seen = progress
             await asyncio.wait({copying}, timeout=STALL_S)
             if copying.done():
-                return copying.result()
+                copying.result()
+                if self.stopped:
+                    raise MoveStopped  # whoever took over may be removing this copy, by its note
+                return
         copying.add_done_callback(_ignored)
         raise TierUnavailable(
             target.store.name, f"a copy stood still for {STALL_S:.0f} s; check its server and the network"
@@ -69,7 +72,7 @@ class TierWork:
         await asyncio.wait({asked}, timeout=PATIENCE_S)
         if not asked.done():
             asked.add_done_callback(_ignored)
-            raise TierUnavailable(
+            raise TierSilent(
                 tier.store.name, f"did not answer within {PATIENCE_S:.0f} s; check it and the network"
             )
         asked.result()
