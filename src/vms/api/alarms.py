@@ -35,6 +35,10 @@ _VOLUME_ALARMS: dict[str, tuple[Severity, str]] = {
         "critical",
         "is full of footage that evidence locks or minimum retention keep; add room, or release or shorten them",
     ),
+    "stalled": (
+        "critical",
+        "its disk does not take what is recorded; new recordings go to other volumes, where there are any",
+    ),
     "read_only": ("critical", "takes no more writes; check the disk and its file system"),
     "tier_unreachable": (
         "warning",

@@ -165,16 +165,18 @@ class History(_message.Message):
     def __init__(self, last_end_ns: _Optional[_Mapping[str, int]] = ..., lasting: _Optional[_Iterable[_Union[Gap, _Mapping]]] = ..., resumed_ns: _Optional[_Mapping[str, int]] = ..., last_file: _Optional[_Mapping[str, PreviousFile]] = ...) -> None: ...
 
 class MediaReport(_message.Message):
-    __slots__ = ("worker", "open_bytes", "written_bytes", "error")
+    __slots__ = ("worker", "open_bytes", "written_bytes", "error", "stalled")
     WORKER_FIELD_NUMBER: _ClassVar[int]
     OPEN_BYTES_FIELD_NUMBER: _ClassVar[int]
     WRITTEN_BYTES_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
+    STALLED_FIELD_NUMBER: _ClassVar[int]
     worker: str
     open_bytes: int
     written_bytes: int
     error: str
-    def __init__(self, worker: _Optional[str] = ..., open_bytes: _Optional[int] = ..., written_bytes: _Optional[int] = ..., error: _Optional[str] = ...) -> None: ...
+    stalled: bool
+    def __init__(self, worker: _Optional[str] = ..., open_bytes: _Optional[int] = ..., written_bytes: _Optional[int] = ..., error: _Optional[str] = ..., stalled: _Optional[bool] = ...) -> None: ...
 
 class VolumeState(_message.Message):
     __slots__ = ("error", "used_bytes", "quota_bytes", "recovered")

@@ -12,6 +12,7 @@ FULL_OF_PROTECTED = "full_of_protected"
 LOCKS_UNREADABLE = "locks_unreadable"
 LOCKS_UNNAMED = "locks_unnamed"
 VOLUME_FAILED, READ_ONLY, FULL = "volume_failed", "read_only", "full"
+STALLED = "stalled"
 TIER_UNREACHABLE, TIER_FULL = "tier_unreachable", "tier_full"
 
 TEXTS: Mapping[str, str] = {
@@ -21,17 +22,22 @@ TEXTS: Mapping[str, str] = {
     VOLUME_FAILED: "it cannot be used",
     READ_ONLY: "it takes no more writes",
     FULL: "its disk is full",
+    STALLED: "its disk does not take what is recorded; new recordings go to other volumes, where there are any",
     TIER_UNREACHABLE: "one of its tiers cannot be reached",
     TIER_FULL: "one of its tiers is full",
 }
 
 
-def alarms(volume: KeptVolume, retention: Retention, of_tiers: Iterable[str] = ()) -> tuple[str, ...]:
-    """The slugs that hold now. of_tiers: what the mover says, ``SLUG:TIER``."""
+def alarms(
+    volume: KeptVolume, retention: Retention, of_tiers: Iterable[str] = (), *, stalled: bool = False
+) -> tuple[str, ...]:
+    """The slugs that hold now. of_tiers: what the mover says, ``SLUG:TIER``. stalled: a media process says so."""
     found: list[str] = []
     kind = volume.kind_of_failure
     if kind not in (None, "starting"):
         found.append(kind if kind in (READ_ONLY, FULL) else VOLUME_FAILED)
+    elif stalled:
+        found.append(STALLED)
     if volume.locks.error is not None:
         found.append(LOCKS_UNREADABLE)
     if volume.locks.unnamed:

@@ -339,7 +339,8 @@ class VolumeKeeper:
 
     def _tell_alarms(self) -> None:
         before = self.alarms
-        self.alarms = alarms(self.volume, self.retention, self.mover.alarms() if self.mover else ())
+        of_tiers = self.mover.alarms() if self.mover else ()
+        self.alarms = alarms(self.volume, self.retention, of_tiers, stalled=self.reports.stalled)
         begun = [slug for slug in self.alarms if slug not in before]
         ended = [slug for slug in before if slug not in self.alarms]
         if begun or ended:

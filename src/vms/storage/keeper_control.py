@@ -82,6 +82,7 @@ class KeeperClient:
             open_bytes=report.open_bytes,
             written_bytes=report.written_bytes,
             error=report.error,
+            stalled=report.stalled,
         )
         data = await self._call(EXCHANGE, message.SerializeToString())
         state = storage_pb2.VolumeState.FromString(data)
@@ -136,7 +137,9 @@ def keeper_methods(keeper: Keeping) -> Mapping[str, Callable[[bytes], Awaitable[
 
     async def exchange(data: bytes) -> bytes:
         message = _parse(storage_pb2.MediaReport.FromString, data)
-        report = MediaReport(message.worker, message.open_bytes, message.written_bytes, message.error)
+        report = MediaReport(
+            message.worker, message.open_bytes, message.written_bytes, message.error, message.stalled
+        )
         answer = await keeper.exchange(report)
         return storage_pb2.VolumeState(
             error=answer.error,

@@ -91,7 +91,9 @@ class KeeperLink:
         volume = self._writer.volume
         error = str(volume.error) if volume.error is not None else ""
         open_bytes = volume.open_bytes + sum(self._unsettled.values())
-        report = MediaReport(self._worker, open_bytes, self._writer.bytes_written, error)
+        report = MediaReport(
+            self._worker, open_bytes, self._writer.bytes_written, error, self._writer.stalled
+        )
         try:
             volume.state = await self.keeper.exchange(report)
         except StorageError as refused:

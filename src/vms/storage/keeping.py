@@ -23,13 +23,14 @@ class MediaReport:
     """How one media process uses a volume.
 
     open_bytes: size of its files that have no row yet. written_bytes: ever, since the process began.
-    error: why it cannot write there; "" when it can.
+    error: why it cannot write there; "" when it can. stalled: the disk has not taken what it was given for seconds.
     """
 
     worker: str
     open_bytes: int
     written_bytes: int
     error: str = ""
+    stalled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

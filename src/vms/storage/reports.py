@@ -31,6 +31,11 @@ class MediaReports:
         return sum(report.open_bytes for report in self._recent())
 
     @property
+    def stalled(self) -> bool:
+        """Whether the disk keeps a media process waiting."""
+        return any(report.stalled for report in self._recent())
+
+    @property
     def workers(self) -> int:
         """Media processes that are heard of."""
         return len(self._recent())

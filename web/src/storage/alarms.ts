@@ -8,6 +8,7 @@ const KNOWN = [
   "full",
   "full_of_protected",
   "read_only",
+  "stalled",
   "tier_unreachable",
   "tier_full",
   "locks_unreadable",
