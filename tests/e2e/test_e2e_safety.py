@@ -72,6 +72,12 @@ def test_a_token_guards_every_path(
         ("config",),
         ("config", "schema"),
         ("config", "check"),
+        ("verify",),
+        ("fsck",),
+        ("keys",),
+        ("keys", "rotate"),
+        ("volume-key",),
+        ("decrypt",),
     ],
 )
 def test_help_has_examples(arguments: tuple[str, ...]) -> None:
@@ -83,7 +89,7 @@ def test_help_has_examples(arguments: tuple[str, ...]) -> None:
 
 def test_the_schema_of_the_configuration_is_printed() -> None:
     schema = json.loads(vms("config", "schema").stdout)
-    sections = {"data_dir", "http", "webrtc", "rtsp", "storage", "roles", "bus", "cameras"}
+    sections = {"data_dir", "http", "webrtc", "rtsp", "site", "storage", "roles", "bus", "cameras"}
     assert set(schema["properties"]) == sections
 
 
