@@ -27,7 +27,7 @@ from vms.storage.fsck_repair import VolumeRepairer
 from vms.storage.identity import KnownVolumes, read_identity
 from vms.storage.keeping import EventRange
 from vms.storage.kept_volume import KeptVolume
-from vms.storage.layout import CATALOG_NAME, is_recording_name
+from vms.storage.layout import ASIDE_SUFFIXES, CATALOG_NAME, is_recording_name
 from vms.storage.segment import Segment
 from vms.storage.service import StorageService
 from vms.storage.tiers import open_tiers
@@ -42,7 +42,7 @@ STEPS = st.one_of(
     st.tuples(st.just("expire"), st.sampled_from(NAMES), st.floats(1, 20)),
     st.tuples(st.just("lock"), st.sampled_from(NAMES), st.floats(0, 15)),
     st.tuples(st.just("event"), st.sampled_from(NAMES), st.floats(0, 15)),
-    st.tuples(st.just("minimum"), st.sampled_from(NAMES), st.floats(0, 30)),
+    st.tuples(st.just("minimum"), st.sampled_from(NAMES), st.floats(1, 30)),
     st.tuples(st.just("release"), st.none(), st.none()),
     st.tuples(st.just("move"), st.none(), st.floats(0, 15)),
     st.tuples(st.just("kill"), st.none(), st.one_of(st.none(), st.floats(0, 1))),
@@ -87,6 +87,8 @@ class World:
         await self.service.start()
         await self.service.recovered()
         self.keeper = self.service._keepers[0]
+        while not self.keeper._scanned:  # tiers come after the volume's own files
+            await asyncio.sleep(0)
         await self.keeper.look()  # begins to look for recordings in the tier when the catalog is new
         assert self.keeper.adoption is not None
         await self.keeper.adoption.settled()
@@ -197,12 +199,17 @@ class World:
     async def _moves_end(self) -> None:
         mover = self.keeper.mover
         assert mover is not None
-        if mover._work is not None:
-            await mover._work
+        room = (
+            mover._room.task if mover._room is not None else None
+        )  # begun by retention, which did not wait for it
+        for task in (mover._work, room):
+            if task is not None:
+                await task
 
     async def _kill(self, torn: float | bool | None) -> None:
         """The disks as they are at this moment go on; the newest open file may be torn further."""
         await written(self.service)
+        await self._moves_end()  # or the copy below is of two moments
         self._runs += 1
         before, self.root = self.root, self._directory / f"run-{self._runs}"
         shutil.copytree(before, self.root)
@@ -261,7 +268,8 @@ class World:
         shelf = self.root / "shelf"
 
         def strays() -> set[Path]:
-            files = {path for path in (self.root / "volume").rglob("*/*/*") if path.is_file()}
+            found = (path for path in (self.root / "volume").rglob("*/*/*") if path.is_file())
+            files = {path for path in found if not path.name.endswith(ASIDE_SUFFIXES)}
             known = {segment.path for segment in segments if not segment.tier} | live
             stored = {path for path in shelf.rglob("*.mp4") if is_recording_name("/".join(path.parts[-3:]))}
             shelved = {
