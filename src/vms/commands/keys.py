@@ -19,9 +19,9 @@ def register(app: typer.Typer) -> None:
         no_args_is_help=True,
         epilog="Examples:\n\n  vms keys show\n\n  vms keys export > system.pem\n\n  vms keys rotate --ca",
     )
-    keys.command("show")(show)
-    keys.command("export")(export)
-    keys.command("rotate")(rotate)
+    keys.command("show", epilog="Example:\n\n  vms keys show --config vms.yaml")(show)
+    keys.command("export", epilog="Example:\n\n  vms keys export -o system.pem")(export)
+    keys.command("rotate", epilog="Examples:\n\n  vms keys rotate\n\n  vms keys rotate --ca")(rotate)
     app.add_typer(keys, name="keys")
 
 
