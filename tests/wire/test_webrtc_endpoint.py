@@ -305,6 +305,18 @@ async def test_a_viewer_that_floods_is_heard_only_up_to_its_allowance(
     assert peer.datagrams_dropped == 100
 
 
+@pytest.mark.parametrize("datagram", [b"", b"\x16", b"\x80"])
+async def test_a_datagram_of_no_protocol_s_length_from_a_viewer_s_address_is_ignored(
+    endpoint: WebRtcEndpoint, viewer: SinkViewer, datagram: bytes
+) -> None:
+    peer, _ = await connect(endpoint, viewer)
+    assert peer.path is not None
+    port, source = peer.path
+    before = endpoint.datagrams_ignored
+    endpoint._receive(port, datagram, source)
+    assert endpoint.datagrams_ignored == before + 1
+
+
 async def test_sessions_that_wait_are_bounded(endpoint: WebRtcEndpoint, viewer: SinkViewer) -> None:
     offer = RemoteOffer.parse(viewer.offer())
     for _ in range(MAX_WAITING):

@@ -150,8 +150,10 @@ class WebRtcEndpoint:
         if self._local_only and source[0].partition("%")[0] not in self._own_hosts:
             self.datagrams_ignored += 1
             return
-        first = datagram[0] if len(datagram) > 1 else 0xFF
-        if first <= 3:
+        if len(datagram) < 2:  # UDP carries empty datagrams too; no protocol here has one so short
+            self.datagrams_ignored += 1
+            return
+        if datagram[0] <= 3:
             handled = self._receive_stun(port, datagram, source)
         else:
             peer = self._by_path.get((port, source))
