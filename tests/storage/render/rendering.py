@@ -3,6 +3,7 @@
 import asyncio
 import json
 import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import av
 from tests.storage.playback.shelf import Shelf
 
-from vms.common.clock import ManualClock
+from vms.common.clock import NS, ManualClock
 from vms.common.ids import CameraId
 from vms.config import VolumeConfig
 from vms.storage.render import ExportJob, ExportOrder, JobState, RenderService
@@ -27,7 +28,8 @@ class Renderer:
 
     shelf: Shelf
     data_dir: Path
-    clock: ManualClock = field(default_factory=lambda: ManualClock(1_795_500_000 * 10**9))
+    # Now, for keys are valid from when they are made on
+    clock: ManualClock = field(default_factory=lambda: ManualClock(time.time_ns() // NS * NS))
     may_keep: Callable[[Segment], bool] = lambda _: True
     evidence: Evidence = field(default_factory=lambda: Evidence(node="attic"))
     volumes: tuple[VolumeConfig, ...] = ()
