@@ -18,7 +18,7 @@ from vms.common.clock import NS
 from vms.format import h264, nal
 from vms.media import Codec, Gap, GapReason
 from vms.stream import StreamService
-from vms.stream.egress import BURST_MAX_FRAMES
+from vms.stream.webrtc.egress import BURST_MAX_FRAMES
 from vms.wire import rtcp
 from vms.wire.webrtc.peer import CloseReason
 from vms.wire.webrtc.srtp import SrtpProfile

@@ -11,7 +11,7 @@ from vms.common.clock import NS
 from vms.format import nal
 from vms.format.codecs import audio_track
 from vms.media import AccessUnit, Codec, Track
-from vms.stream.packetizer import RtpClock, TrackPacketizer
+from vms.stream.webrtc.packetizer import RtpClock, TrackPacketizer
 from vms.wire.rtcp import unix_ns_to_ntp
 
 VIDEO = track_of(h264_pictures())

@@ -47,7 +47,7 @@ async def test_an_unknown_camera_and_an_unknown_session_are_not_found(
 async def test_a_sweep_that_fails_is_not_the_last_one(
     camera: Camera, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vms.stream.service.SWEEP_S", 0.001)
+    monkeypatch.setattr("vms.stream.webrtc.service.SWEEP_S", 0.001)
     service = await serve(camera)
     swept, loop = asyncio.Event(), asyncio.get_running_loop()
     loop.set_exception_handler(lambda *_: None)

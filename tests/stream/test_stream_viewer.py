@@ -6,8 +6,8 @@ import pytest
 from tests.stream.scripted_stream import CAMERA, Camera, h264_pictures
 
 from vms.common.clock import ManualClock
-from vms.stream.packetizer import TrackPacketizer
-from vms.stream.viewer import QUEUE_MAX_FRAMES, RESENDS_PER_SECOND, Viewer, ViewerMedia
+from vms.stream.webrtc.packetizer import TrackPacketizer
+from vms.stream.webrtc.viewer import QUEUE_MAX_FRAMES, RESENDS_PER_SECOND, Viewer, ViewerMedia
 from vms.wire import rtcp, rtp
 from vms.wire.webrtc.frame import Frame, HeaderFormat
 from vms.wire.webrtc.peer import CloseReason

@@ -6,8 +6,8 @@ Belongs here: who watches what, packetising once, pacing, skipping, feedback. Do
 
 from vms.stream.errors import NotViewable, NotViewableReason, OfferInvalid
 from vms.stream.hubs import HubLease, LeaseHub, own_hubs
-from vms.stream.service import Answer, Session, StreamService
 from vms.stream.viewability import Viewability, viewability, viewability_of
+from vms.stream.webrtc.service import Answer, Session, StreamService
 
 __all__ = [
     "Answer",

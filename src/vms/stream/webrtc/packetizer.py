@@ -1,7 +1,7 @@
 """Access units of one stream → frames of RTP payloads, once for all viewers.
 
 Belongs here: RTP timestamps, packet numbering, parameter sets put in band. Does not: payload formats
-(vms.wire.payload), viewers (vms.stream.egress).
+(vms.wire.payload), viewers (vms.stream.webrtc.egress).
 """
 
 import secrets

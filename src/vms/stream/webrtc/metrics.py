@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 
 from vms.common.clock import NS
 from vms.common.ids import CameraId
-from vms.stream.egress import Egress
-from vms.stream.viewer import ViewerCounters
+from vms.stream.webrtc.egress import Egress
+from vms.stream.webrtc.viewer import ViewerCounters
 from vms.telemetry.metrics import MetricFamily, MetricKind
 from vms.wire.webrtc.endpoint import WebRtcEndpoint
 from vms.wire.webrtc.peer import CloseReason

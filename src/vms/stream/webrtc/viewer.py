@@ -1,7 +1,7 @@
 """One WebRTC viewer of one camera: what it is sent, when it skips, what it asks for.
 
 Belongs here: the burst at join, the bounded queue, NACK and PLI, sender reports. Does not: the walk over
-all viewers (vms.stream.egress), the transport (vms.wire.webrtc).
+all viewers (vms.stream.webrtc.egress), the transport (vms.wire.webrtc).
 """
 
 import random

@@ -1,7 +1,7 @@
 """Send one stream to all its viewers: packetise once, walk the viewers in slices, never hold up the loop.
 
 Belongs here: the one sink of a hub that serves every WebRTC viewer, the order in which viewers are served,
-the group of pictures for those who join. Does not: what one viewer gets (vms.stream.viewer).
+the group of pictures for those who join. Does not: what one viewer gets (vms.stream.webrtc.viewer).
 """
 
 import asyncio
@@ -12,9 +12,9 @@ from itertools import islice
 
 from vms.common.clock import NS, Clock
 from vms.media import AccessUnit, Codec, Gap, Hub, MediaKind, Track
-from vms.stream.packetizer import TrackPacketizer
 from vms.stream.viewability import viewability
-from vms.stream.viewer import Viewer
+from vms.stream.webrtc.packetizer import TrackPacketizer
+from vms.stream.webrtc.viewer import Viewer
 from vms.telemetry.logs import get_logger
 from vms.wire.webrtc.frame import Frame
 from vms.wire.webrtc.peer import CloseReason

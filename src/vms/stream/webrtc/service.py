@@ -1,7 +1,7 @@
 """The live-view service: offers in, answers out, sessions until they end.
 
 Belongs here: sessions and their ends, negotiation of one viewer, metrics. Does not: HTTP (vms.api),
-sending (vms.stream.egress).
+sending (vms.stream.webrtc.egress).
 """
 
 import asyncio
@@ -15,12 +15,12 @@ from vms.common.errors import NotFound
 from vms.common.ids import CameraId
 from vms.config import WebRtcConfig
 from vms.media import Codec, Hub, MediaKind
-from vms.stream.egress import Egress
 from vms.stream.errors import OfferInvalid
 from vms.stream.hubs import HubLease, LeaseHub
-from vms.stream.metrics import stream_metrics
 from vms.stream.viewability import viewability
-from vms.stream.viewer import Viewer, ViewerCounters, ViewerMedia
+from vms.stream.webrtc.egress import Egress
+from vms.stream.webrtc.metrics import stream_metrics
+from vms.stream.webrtc.viewer import Viewer, ViewerCounters, ViewerMedia
 from vms.telemetry.logs import get_logger
 from vms.telemetry.metrics import MetricFamily
 from vms.wire.errors import ProtocolError
