@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -134,6 +134,7 @@ def restart(
 @app.command(
     epilog="Examples:\n\n"
     "  vms camera footage.mp4 --count 4\n\n"
+    "  vms camera --pattern --sub\n\n"
     "  vms camera --pattern --port 8554 --user admin --password secret\n\n"
     "  vms camera --pattern --drop-after 30 --drop-for 5",
 )
@@ -147,6 +148,9 @@ def camera(
     count: Annotated[
         int, typer.Option(min=1, max=1000, help="How many cameras, at /camera-1 … /camera-N.")
     ] = 1,
+    sub: Annotated[
+        bool, typer.Option("--sub", help="A smaller drawn picture beside each, at /camera-1/sub …")
+    ] = False,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="TCP port; 0 takes any free one.")] = 8554,
     user: Annotated[str | None, typer.Option(help="Ask for this user name (Digest).")] = None,
@@ -169,6 +173,7 @@ def camera(
         files=tuple(files or ()),
         pattern=pattern,
         count=count,
+        sub=sub,
         host=host,
         port=port,
         user=user,
@@ -180,9 +185,12 @@ def camera(
         bitrate=bitrate,
         audio=virtual_camera.PatternAudio(audio),
     )
-    virtual_camera.run(
-        options, lambda cameras: print(*(camera.url for camera in cameras), sep="\n", flush=True)
-    )
+
+    def print_urls(cameras: Sequence[virtual_camera.VirtualCamera]) -> None:
+        urls = [url for camera in cameras for url in (camera.url, camera.sub_url) if url is not None]
+        print(*urls, sep="\n", flush=True)
+
+    virtual_camera.run(options, print_urls)
 
 
 @app.command(epilog="Examples:\n\n  vms demo\n\n  vms demo footage.mp4 --cameras 9")

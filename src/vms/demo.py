@@ -81,7 +81,7 @@ async def _url(process: asyncio.subprocess.Process, places: Places) -> str:
 
 def _config(urls: list[str], data_dir: Path, port: int) -> dict[str, Any]:
     cameras = [
-        {"id": f"demo-{number}", "name": f"Demo camera {number}", "source": url}
+        {"id": f"demo-{number}", "name": f"Demo camera {number}", "source": url, "sub_source": f"{url}/sub"}
         for number, url in enumerate(urls, 1)
     ]
     volumes = [{"path": str(data_dir / "recordings"), "quota": "5GiB"}]
@@ -97,7 +97,7 @@ def _config(urls: list[str], data_dir: Path, port: int) -> dict[str, Any]:
 @asynccontextmanager
 async def _virtual_cameras(files: tuple[Path, ...], count: int) -> AsyncIterator[list[str]]:
     what = [str(path) for path in files] or ["--pattern"]
-    command = ["-m", "vms", "camera", *what, "--count", str(count), "--port", "0"]
+    command = ["-m", "vms", "camera", *what, "--count", str(count), "--sub", "--port", "0"]
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *command,
@@ -120,7 +120,7 @@ async def _urls(process: asyncio.subprocess.Process, count: int) -> list[str]:
     assert process.stdout is not None
     urls: list[str] = []
     async for line in process.stdout:
-        urls += re.findall(r"rtsp://\S+", line.decode())
+        urls += re.findall(r"rtsp://\S+/camera-\d+$", line.decode().strip())  # its sub stream is behind that
         if len(urls) == count:
             return urls
     raise Unavailable("the virtual cameras ended at once; their message is above")

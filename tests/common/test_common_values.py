@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vms.common.backoff import Backoff
+from vms.common.camera import Camera
 from vms.common.clock import NS
 from vms.common.ids import camera_id, uuid7
 from vms.common.quantities import format_duration, format_size, parse_duration_s, parse_size_bytes
@@ -121,3 +122,26 @@ def test_a_quantity_without_measure_is_refused(value: object) -> None:
 
 def test_uuid7_carries_its_time() -> None:
     assert uuid7(1_700_000_000 * NS).int >> 80 == 1_700_000_000_000
+
+
+@pytest.mark.parametrize("text", ["whip://publish", "whip:", "whip://", "WHIP://PUBLISH", " whip://publish "])
+def test_a_camera_that_is_published_has_one_address(text: str) -> None:
+    source = SourceUrl(text)
+    assert (source.scheme, source.safe, source.reveal()) == ("whip", "whip://publish", "whip://publish")
+    assert source == SourceUrl("whip://publish")
+    assert source.username is None
+
+
+@pytest.mark.parametrize(
+    "text", ["whip://u:p@publish", "whip://publish/x", "whip://192.0.2.7", "whip://publish?t=1"]
+)
+def test_a_published_camera_takes_no_credentials_and_no_address(text: str) -> None:
+    with pytest.raises(ValueError, match="must be whip://publish"):
+        SourceUrl(text)
+
+
+def test_a_sub_stream_cannot_be_published() -> None:
+    camera = {"id": "stage", "name": "Stage", "source": "whip://publish"}
+    assert Camera.model_validate(camera).source.scheme == "whip"
+    with pytest.raises(ValueError, match="sub_source"):
+        Camera.model_validate(camera | {"sub_source": "whip://publish"})

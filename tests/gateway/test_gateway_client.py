@@ -9,9 +9,10 @@ from tests.gateway.system import System, until
 from tests.gateway.unsteady_bus import UnsteadyBus
 
 from vms.bus.contract import Entry
-from vms.common.errors import NotFound, Unavailable
+from vms.common.errors import InvalidInput, NotFound, Unavailable
 from vms.common.ids import CameraId
 from vms.common.secrets import KEY_NAME, installation_secrets, make_key
+from vms.common.source_url import SourceUrl
 from vms.gateway.client import RegistryClient
 from vms.proto.camera_pb2 import CameraSpec, RegistryComplete
 from vms.proto.subjects import CAMERAS, COMPLETE
@@ -95,6 +96,22 @@ async def test_what_was_written_is_read_at_once_whatever_the_bucket_says_later(s
     for key in (COMPLETE, PORCH):
         client._heard(key, Entry(key, stale[key].value, 100))
     assert await client.list() == []
+
+
+async def test_a_sub_stream_travels_sealed_and_comes_back_whole(system: System) -> None:
+    await system.start()
+    client = await system.client()
+    camera = make_camera(sub_source=f"rtsp://admin:{PASSWORD}@192.0.2.10/stream2")
+    assert (await client.create(camera)).camera == camera
+    assert client.has_sub(PORCH)
+    on_the_bus = await system.bus.bucket(CAMERAS).list()
+    assert PASSWORD.encode() not in on_the_bus[PORCH].value
+    moved = SourceUrl(f"rtsp://admin:{PASSWORD}@192.0.2.10/stream3")
+    assert (await client.update(PORCH, {"sub_source": moved})).camera.sub_source == moved
+    with pytest.raises(InvalidInput, match="sub_source"):
+        await client.update(PORCH, {"sub_source": "http://192.0.2.10/"})
+    assert (await client.update(PORCH, {"sub_source": None})).camera.sub_source is None
+    assert not client.has_sub(PORCH)
 
 
 async def test_a_camera_deleted_by_one_process_ends_at_the_others(system: System) -> None:

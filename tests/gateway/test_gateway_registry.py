@@ -20,6 +20,7 @@ from vms.gateway.registry import CameraRegistry
 from vms.gateway.tables import CameraRow
 
 PORCH = CameraId("porch")
+SUB = f"rtsp://admin:{PASSWORD}@192.0.2.10/stream2"
 
 
 async def restarted(
@@ -138,6 +139,39 @@ async def test_a_source_given_back_as_it_was_shown_keeps_the_secrets_in_its_quer
     assert kept.camera.source == secret
     with pytest.raises(InvalidInput, match="not shown"):
         await registry.update(PORCH, {"source": SourceUrl(secret.safe.replace("/live", "/other"))})
+
+
+async def test_a_sub_stream_is_kept_over_a_restart_and_can_be_taken_away(
+    registry: CameraRegistry, tmp_path: Path, clock: ManualClock
+) -> None:
+    camera = make_camera(sub_source=SUB)
+    await registry.create(camera)
+    shown = SourceUrl(camera.sub_source.safe) if camera.sub_source else None
+    kept = await registry.update(PORCH, {"sub_source": shown, "name": "x"})
+    assert kept.camera.sub_source == camera.sub_source, "given back as it was shown"
+    assert kept.camera.source == camera.source
+    await registry.stop()
+    assert PASSWORD.encode() not in bytes_on_disk(tmp_path)
+    again = await restarted(tmp_path, clock)
+    assert (await again.get(PORCH)).camera == kept.camera
+    assert (await again.update(PORCH, {"sub_source": None})).camera.sub_source is None
+    other = await again.update(PORCH, {"sub_source": SourceUrl("rtsp://192.0.2.10/stream1")})
+    assert other.camera.sub_source is not None
+    assert other.camera.sub_source.password is None, "the main stream's credentials are not its own"
+    await again.stop()
+
+
+async def test_neither_sealed_source_passes_for_the_other(tmp_path: Path, clock: ManualClock) -> None:
+    before = await restarted(tmp_path, clock)
+    await before.create(make_camera(sub_source=SUB))
+    await before.stop()
+    database = await Database.open(tmp_path)
+    async with database.transaction() as session:
+        await session.execute(update(CameraRow).values(sub_source=CameraRow.source))
+    await database.close()
+    after = await restarted(tmp_path, clock)
+    assert await after.list() == []
+    await after.stop()
 
 
 async def test_the_id_cannot_be_changed(registry: CameraRegistry) -> None:

@@ -37,6 +37,31 @@ class Broken(Recorder):
         raise RuntimeError("broken")
 
 
+async def test_requests_for_a_key_picture_come_to_one_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub_module, "KEY_REQUEST_S", 0.05)
+    hub, asked = Hub("a"), asyncio.Queue[int]()
+    hub.request_key()  # nobody can be asked
+    hub.on_key_request = lambda: asked.put_nowait(hub.key_requests)
+    for _ in range(100):
+        hub.request_key()
+    assert await asked.get() == 2, "the first at once"
+    assert await asyncio.wait_for(asked.get(), 5) == 101, "one at the end for all others"
+    assert (hub.key_requests, hub.key_requests_passed_on, asked.empty()) == (101, 2, True)
+
+
+async def test_a_key_picture_that_came_by_itself_answers_a_request_that_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hub_module, "KEY_REQUEST_S", 0.02)
+    hub = Hub("a")
+    hub.on_key_request = lambda: None
+    hub.request_key()
+    hub.request_key()
+    hub.push(picture(0, key=True))
+    await asyncio.sleep(0.05)
+    assert hub.key_requests_passed_on == 1
+
+
 def test_every_sink_gets_every_unit_and_gap() -> None:
     hub = Hub("a")
     sinks = [Recorder(), Recorder()]

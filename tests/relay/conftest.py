@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from vms.common.clock import SystemClock
-from vms.common.errors import NotFound
+from vms.common.errors import NotFound, Unavailable
 from vms.common.ids import CameraId
+from vms.common.stream_name import StreamName
 from vms.media import Hub
 from vms.relay import RelayAddress, RelayPool, RelayServer, UnixAddress
 from vms.virtual_camera.clip import ClipOptions, write_clip
@@ -24,6 +25,22 @@ async def until(condition: Callable[[], object], timeout_s: float = 10) -> None:
             await asyncio.sleep(0.002)
 
 
+class OtherLease:
+    """A lease on the hub of another stream than main, counted by its relay."""
+
+    def __init__(self, relay: "Relay", hub: Hub) -> None:
+        self.hub = hub
+        self._relay = relay
+        relay.others_held += 1
+
+    async def ready(self, timeout_s: float) -> None:
+        if self._relay.other_fails:
+            raise Unavailable(self._relay.other_fails)
+
+    def release(self) -> None:
+        self._relay.others_held -= 1
+
+
 @dataclass
 class Relay:
     """A process that has cameras (`hubs`), and one that subscribes to them (`pool`)."""
@@ -31,12 +48,15 @@ class Relay:
     path: Path
     hubs: dict[CameraId, Hub] = field(default_factory=lambda: {CAMERA: Hub(CAMERA)})
     idle_s: float = 10.0
+    others: dict[StreamName, Hub] = field(default_factory=dict)
+    others_held: int = 0
+    other_fails: str = ""
 
     def __post_init__(self) -> None:
         self.clock = SystemClock()
         self.address: RelayAddress | None = UnixAddress(self.path)
-        self.server = RelayServer(self.find, self.clock, path=self.path)
-        self.pool = RelayPool(lambda camera_id: self.address, self.clock, idle_s=self.idle_s)
+        self.server = RelayServer(self.find, self.clock, path=self.path, others=self.lease_other)
+        self.pool = RelayPool(lambda camera_id, stream: self.address, self.clock, idle_s=self.idle_s)
 
     @property
     def source(self) -> Hub:
@@ -51,8 +71,14 @@ class Relay:
     def players(self) -> float:
         return next(m.samples[0][1] for m in self.server.metrics() if m.name == "vms_relay_players")
 
+    def lease_other(self, camera_id: CameraId, stream: StreamName) -> "OtherLease":
+        self.find(camera_id)
+        if stream not in self.others:
+            raise NotFound(f"no {stream} stream")
+        return OtherLease(self, self.others[stream])
+
     async def restart(self) -> None:
-        self.server = RelayServer(self.find, self.clock, path=self.path)
+        self.server = RelayServer(self.find, self.clock, path=self.path, others=self.lease_other)
         await self.server.start()
 
 

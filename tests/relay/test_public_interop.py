@@ -14,7 +14,9 @@ import pytest
 from tests.relay.material import Clip, load, playing
 
 from vms.common.clock import SystemClock
+from vms.common.errors import NotFound
 from vms.common.ids import CameraId
+from vms.common.stream_name import StreamName
 from vms.media import Hub, MediaKind
 from vms.relay import PublicRtsp
 
@@ -39,7 +41,9 @@ async def served(clip: Clip, ahead: int = 12) -> AsyncIterator[str]:
     """The URL of a camera that shows `clip`; `ahead` units of its first group of pictures have gone."""
     async with playing(clip, ahead=ahead) as hub:
 
-        async def resolve(camera_id: CameraId) -> OwnHub:
+        async def resolve(camera_id: CameraId, stream: StreamName) -> OwnHub:
+            if stream is not StreamName.MAIN:
+                raise NotFound(f"no {stream} stream")
             return OwnHub(hub)
 
         server = PublicRtsp(resolve, SystemClock(), token=TOKEN)

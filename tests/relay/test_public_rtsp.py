@@ -15,12 +15,14 @@ from tests.wire.raw_rtsp import Frame, RawRtsp
 from vms.common.clock import NS, Clock, SystemClock
 from vms.common.errors import NotFound, Unavailable
 from vms.common.ids import CameraId
+from vms.common.stream_name import StreamName
 from vms.format import nal
 from vms.media import Codec, Gap, GapReason, Hub, Track
 from vms.relay import PublicRtsp, public
 from vms.wire import rtcp
 from vms.wire.rtp import timestamp_delta
 from vms.wire.rtsp.auth import ClientAuthenticator
+from vms.wire.rtsp.server_feed import interleaved_frame
 from vms.wire.rtsp.transport import parse_rtp_info
 
 
@@ -46,13 +48,15 @@ class House:
     def __init__(self, clock: Clock, token: str | None = None, **options: object) -> None:
         self.hub = Hub(CAMERA)
         self.lease = Lease(self.hub)
+        self.leases = {StreamName.MAIN: self.lease}
         self.server = PublicRtsp(self.resolve, clock, token=token, **options)  # type: ignore[arg-type]
 
-    async def resolve(self, camera_id: CameraId) -> Lease:
-        if camera_id != CAMERA:
-            raise NotFound(f"no camera {camera_id}")
-        self.lease.held += 1
-        return self.lease
+    async def resolve(self, camera_id: CameraId, stream: StreamName) -> Lease:
+        if camera_id != CAMERA or stream not in self.leases:
+            raise NotFound(f"no camera {camera_id} with a stream {stream}")
+        lease = self.leases[stream]
+        lease.held += 1
+        return lease
 
     async def connect(self, path: str = "/camera") -> RawRtsp:
         return await RawRtsp.connect(self.server.port, path)
@@ -101,10 +105,48 @@ async def test_a_camera_is_described_by_both_its_names(house: House, path: str) 
     await client.close()
 
 
-@pytest.mark.parametrize("path", ["/other", "/camera/sub", "/camera/main/x", "/", "/A..B", "/camera%20"])
+@pytest.mark.parametrize(
+    "path", ["/other", "/camera/sub", "/camera/third", "/camera/main/x", "/", "/A..B", "/camera%20"]
+)
 async def test_what_does_not_exist_is_not_found(house: House, path: str) -> None:
     client = await house.connect(path)
     assert (await client.ask("DESCRIBE")).status == 404
+    await client.close()
+
+
+async def test_a_sub_stream_is_another_stream_with_a_lease_of_its_own(house: House) -> None:
+    sub = Lease(Hub("camera/sub"))
+    small = replace(VIDEO, parameter_sets=(SPS, PPS + b"\1"))
+    sub.hub.announce([small])
+    sub.hub.push(picture(0, key=True, track=small))
+    house.leases[StreamName.SUB] = sub
+    main, other = await house.play(), await house.play(path="/camera/sub")
+    assert (house.lease.held, sub.held) == (1, 1)
+    assert (len(house.hub.sinks), len(sub.hub.sinks)) == (1, 1)
+    house.server.end(CAMERA)
+    assert (house.lease.held, sub.held) == (0, 0)
+    await main.close()
+    await other.close()
+
+
+async def test_a_key_picture_is_asked_for_when_a_player_would_have_to_wait_for_one(house: House) -> None:
+    house.hub.push(picture(0, key=True))
+    over_tcp = await house.play()
+    assert house.hub.key_requests == 0, "it is given the group of pictures"
+    over_udp = await house.connect()
+    await over_udp.set_up(1, "RTP/AVP;unicast;client_port=40000-40001")
+    assert (await over_udp.ask("PLAY")).status == 200
+    assert house.hub.key_requests == 1
+    await over_tcp.close()
+    await over_udp.close()
+
+
+async def test_a_player_s_wish_for_a_key_picture_reaches_the_hub_of_its_stream(house: House) -> None:
+    house.hub.push(picture(0, key=True))
+    client = await house.play()
+    pli = rtcp.pack([rtcp.ReceiverReport(1), rtcp.PictureLossIndication(1, 2)])
+    client.writer.write(interleaved_frame(1, pli))
+    await until(lambda: house.hub.key_requests == 1)
     await client.close()
 
 

@@ -11,6 +11,7 @@ from tests.relay.material import AUDIO, PPS, SPS, VIDEO, Recorder, picture, soun
 from vms.common.clock import SystemClock
 from vms.common.errors import Unavailable
 from vms.common.ids import CameraId
+from vms.common.stream_name import StreamName
 from vms.media import Codec, Gap, GapReason, Hub, Track
 from vms.relay import RelayPool, RelayServer, TcpAddress, UnixAddress
 from vms.relay import server as relay_server
@@ -246,14 +247,14 @@ async def test_a_slow_subscriber_goes_on_at_a_key_picture_and_others_miss_nothin
     await relay.server.stop()
     await relay.restart()
     relay.source.announce([VIDEO])
-    slow_pool = RelayPool(lambda camera_id: relay.address, relay.clock)
+    slow_pool = RelayPool(lambda camera_id, stream: relay.address, relay.clock)
     slow, quick = slow_pool.acquire(CAMERA), relay.pool.acquire(CAMERA)
     recorder, complete = Recorder(), Recorder()
     slow.hub.attach(recorder)
     quick.hub.attach(complete)
     await slow.ready(5)
     await quick.ready(5)
-    session = slow_pool._subscriptions[CAMERA]._session
+    session = slow_pool._subscriptions[CAMERA, StreamName.MAIN]._session
     assert session is not None and session._requester.connection is not None
     transport = session._requester.connection._transport
     assert transport is not None
@@ -292,7 +293,7 @@ async def test_by_tcp_the_token_opens_and_another_does_not() -> None:
         for token, opens in (("s3cret: token", True), ("guess", False)):
             address = TcpAddress("127.0.0.1", server.port, token)
             assert token not in repr(address)
-            pool = RelayPool(lambda camera_id, address=address: address, clock)  # type: ignore[misc]
+            pool = RelayPool(lambda camera_id, stream, address=address: address, clock)  # type: ignore[misc]
             lease = pool.acquire(CAMERA)
             if opens:
                 await lease.ready(5)
@@ -344,7 +345,7 @@ async def test_one_who_joins_after_a_track_changed_gets_the_units_before_with_th
         if unit.track is newer:
             relay.source.announce([VIDEO, newer])
         relay.source.push(unit)
-    pool = RelayPool(lambda camera_id: relay.address, relay.clock)
+    pool = RelayPool(lambda camera_id, stream: relay.address, relay.clock)
     lease = pool.acquire(CAMERA)
     recorder = Recorder()
     lease.hub.attach(recorder)

@@ -12,7 +12,9 @@ from tests.wire.raw_rtsp import RawRtsp
 
 from vms.virtual_camera import CameraOptions, PatternAudio, VirtualCameraServer
 from vms.virtual_camera.errors import FootageInvalid
+from vms.wire import rtcp
 from vms.wire.rtsp.server import CannotListen
+from vms.wire.rtsp.server_feed import interleaved_frame
 
 Start = Callable[[CameraOptions], Awaitable[VirtualCameraServer]]
 
@@ -173,3 +175,48 @@ async def test_run_serves_until_it_is_told_to_stop(clips: dict[str, Path]) -> No
         process.send_signal(signal.SIGTERM)
         assert await process.wait() == 0
         await client.close()
+
+
+@pytest.mark.parametrize("footage", [False, True])
+async def test_a_sub_stream_is_a_smaller_picture_of_its_own_and_nothing_is_encoded_before_it_is_watched(
+    start: Start, clips: dict[str, Path], footage: bool
+) -> None:
+    files = (clips["plain"],) if footage else ()
+    sizes = {"width": 640, "height": 360, "sub_width": 320, "sub_height": 180}
+    server = await start(
+        CameraOptions(files=files, pattern=not footage, sub=True, count=2, user="u", password="p", **sizes)  # type: ignore[arg-type]
+    )
+    assert [camera.sub_url for camera in server.cameras] == [f"{url}/sub" for url in server.urls]
+    assert all(camera.sub_source and camera.sub_source.password == "p" for camera in server.cameras)
+    subs = {path: stream for path, stream in server._streams.items() if path.endswith("/sub")}
+    assert sorted(subs) == ["/camera-1/sub", "/camera-2/sub"]
+    assert [stream.lines[0].track.width for stream in subs.values()] == [320, 320]
+    assert server.viewer_count == 0
+
+
+async def test_a_camera_that_draws_its_picture_gives_a_key_picture_when_it_is_asked(start: Start) -> None:
+    small = {"width": 320, "height": 180, "frames_per_second": 20, "bitrate": 100_000}
+    server = await start(CameraOptions(pattern=True, **small))  # type: ignore[arg-type]
+    client = await watch(server)
+    pli = rtcp.pack([rtcp.ReceiverReport(1), rtcp.PictureLossIndication(1, 2)])
+    keys: list[int] = []
+    pictures = 0
+    asked = False
+    last_timestamp = -1
+    async with asyncio.timeout(20):
+        while len(keys) < 2:
+            frame = await client.frame()
+            if frame.channel != 0:
+                continue
+            if frame.timestamp != last_timestamp:
+                last_timestamp = frame.timestamp
+                pictures += 1
+                if frame.payload[0] & 0x1F in (7, 24):  # parameter sets precede every key picture
+                    keys.append(pictures)
+            if (
+                pictures >= 15 and not asked
+            ):  # a key picture comes no sooner than half a second after the last
+                asked = True
+                client.writer.write(interleaved_frame(1, pli))
+    assert keys[1] - keys[0] < 40, "before it was due by itself, after 2 s"
+    await client.close()

@@ -15,10 +15,11 @@ from vms.gateway.client import RegistryClient
 
 
 class Subscriber:
-    """on_removed: told when a camera is no longer configured."""
+    """on_removed: told when a camera is no longer configured. on_no_sub: of one that changed and has no sub stream."""
 
     def __init__(self, places: Places, bus: Bus, clock: Clock) -> None:
         self.on_removed: Callable[[CameraId], None] = lambda camera_id: None
+        self.on_no_sub: Callable[[CameraId], None] = lambda camera_id: None
         self.registry = RegistryClient(bus, places.data_dir)
         self.registry.on_change = self._changed
         self.directory = Directory(bus, clock)
@@ -36,7 +37,9 @@ class Subscriber:
 
     def _changed(self, camera_id: CameraId) -> None:
         """A camera was added, changed, moved or removed."""
-        if self.registry.assignment(camera_id) is not None:
-            self.hubs.pool.moved(camera_id)
-        else:
+        if self.registry.assignment(camera_id) is None:
             self.on_removed(camera_id)
+            return
+        self.hubs.pool.moved(camera_id)
+        if not self.registry.has_sub(camera_id):
+            self.on_no_sub(camera_id)

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Annotated, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from vms.common.ids import CAMERA_ID_PATTERN, CameraId
 from vms.common.quantities import DurationSeconds, SizeBytes, between
@@ -162,6 +162,13 @@ class Camera(BaseModel):
     source: Annotated[
         SourceUrl, Field(description="where the camera is pulled from; credentials are kept encrypted")
     ]
+    sub_source: Annotated[
+        SourceUrl | None,
+        Field(
+            description="a smaller stream that the camera encodes beside it, for small tiles; never recorded, "
+            "and pulled only while somebody watches it"
+        ),
+    ] = None
     transport: Annotated[Transport, Field(description="how media travels from the camera")] = Transport.TCP
     record: Annotated[
         RecordMode, Field(description="continuous, around events, by schedule, or off for live view alone")
@@ -189,3 +196,10 @@ class Camera(BaseModel):
         if self.record is RecordMode.SCHEDULE and self.schedule is None:
             raise ValueError("schedule: is missing; record: schedule needs one with at least one entry")
         return self
+
+    @field_validator("sub_source")
+    @classmethod
+    def _check_sub_source(cls, sub_source: SourceUrl | None) -> SourceUrl | None:
+        if sub_source is not None and sub_source.scheme != "rtsp":
+            raise ValueError("must begin with rtsp://; a publisher sends the main stream alone")
+        return sub_source

@@ -7,7 +7,9 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-SCHEMES = ("rtsp",)
+SCHEMES = ("rtsp", "whip")
+PUBLISHED = "whip://publish"
+"""A camera that is not pulled: somebody publishes its stream to us (RFC 9725)."""
 _NOT_IN_A_URL = re.compile(r"[\x00-\x20\x7f]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _PATH_VALUE = re.compile(r"=[^/]*")
@@ -30,7 +32,13 @@ class SourceUrl:
         except ValueError as error:
             raise ValueError("is no URL; write rtsp://user:password@host[:port]/path") from error
         if parts.scheme.lower() not in SCHEMES:
-            raise ValueError("must begin with rtsp://")
+            raise ValueError(f"must begin with rtsp://, or be {PUBLISHED}")
+        if parts.scheme.lower() == "whip" and text.strip().lower() not in ("whip:", "whip://", PUBLISHED):
+            raise ValueError(
+                f"must be {PUBLISHED}: publishers show the token of the API, and need no address"
+            )
+        if parts.scheme.lower() == "whip":
+            parts, text = urlsplit(PUBLISHED), PUBLISHED
         if not parts.hostname:
             raise ValueError("names no host; write rtsp://user:password@host[:port]/path")
         _refuse_ambiguity(text.strip(), parts)

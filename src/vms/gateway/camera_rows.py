@@ -2,7 +2,7 @@
 
 from vms.common.secrets import Secrets
 from vms.gateway.camera_policy import plain_record, policy_text
-from vms.gateway.registered import RegisteredCamera, opened_camera, source_purpose
+from vms.gateway.registered import RegisteredCamera, opened_camera, sealed_sub_source, source_purpose
 from vms.gateway.tables import CameraRow
 
 
@@ -20,6 +20,7 @@ class CameraRows:
             id=camera.id,
             name=camera.name,
             source=self._secrets.seal(camera.source.reveal(), source_purpose(self.site, camera.id)),
+            sub_source=sealed_sub_source(self._secrets, self.site, camera),
             transport=camera.transport.value,
             record=plain_record(camera),
             policy=policy_text(camera),
@@ -43,4 +44,5 @@ class CameraRows:
             policy=row.policy,
             retention_s=row.retention_s,
             managed_by=row.managed_by,
+            sealed_sub_source=row.sub_source,
         )

@@ -91,6 +91,11 @@ class RegistryClient:
         spec = self._replica.specs.get(camera_id)
         return (spec.node, spec.worker) if spec is not None and spec.worker else None
 
+    def has_sub(self, camera_id: str) -> bool:
+        """Whether a camera has a sub stream, as far as it is known."""
+        spec = self._replica.specs.get(camera_id)
+        return spec is not None and bool(spec.sealed_sub_source)
+
     async def create(self, camera: Camera) -> RegisteredCamera:
         """Add a camera. Raises Conflict, InvalidInput as the registry does, and Unavailable."""
         secrets = self._require_key()

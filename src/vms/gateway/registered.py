@@ -36,12 +36,13 @@ class RegisteredCamera:
 
 @dataclass(frozen=True, slots=True)
 class StoredCamera:
-    """A camera with what only the registry knows. sealed_source: as in its row."""
+    """A camera with what only the registry knows. sealed_source, sealed_sub_source: as in its row."""
 
     entry: RegisteredCamera
     sealed_source: bytes
     revision: int
     assignment: Assignment | None
+    sealed_sub_source: bytes | None = None
 
 
 def opened_camera(
@@ -56,17 +57,23 @@ def opened_camera(
     retention_s: float,
     managed_by: str,
     policy: str = "",
+    sealed_sub_source: bytes | None = None,
 ) -> RegisteredCamera:
     """The camera that the fields of a row or of a message make. record, policy: see vms.gateway.camera_policy.
 
-    Raises SecretUnreadable when the source was not sealed for this camera, and CameraUnusable.
+    sealed_sub_source: None or empty for a camera without a sub stream.
+    Raises SecretUnreadable when a source was not sealed for this camera, and CameraUnusable.
     """
     source = secrets.open(sealed_source, source_purpose(site, camera_id))
+    sub_source = (
+        secrets.open(sealed_sub_source, sub_source_purpose(site, camera_id)) if sealed_sub_source else None
+    )
     try:
         camera = Camera(
             id=CameraId(camera_id),
             name=name,
             source=SourceUrl(source),
+            sub_source=SourceUrl(sub_source) if sub_source is not None else None,
             transport=Transport(transport),
             retention=retention_s,
             **policy_fields(policy, record),
@@ -83,3 +90,15 @@ def opened_camera(
 def source_purpose(site: str, camera_id: str) -> str:
     """What a camera's source is sealed for, in rows and in messages alike."""
     return f"camera/{site}/{camera_id}/source"
+
+
+def sub_source_purpose(site: str, camera_id: str) -> str:
+    """Another purpose, so that neither passes for the other."""
+    return f"camera/{site}/{camera_id}/sub_source"
+
+
+def sealed_sub_source(secrets: Secrets, site: str, camera: Camera) -> bytes | None:
+    """The source of a camera's sub stream as rows and messages have it; None where it has none."""
+    if camera.sub_source is None:
+        return None
+    return secrets.seal(camera.sub_source.reveal(), sub_source_purpose(site, camera.id))

@@ -32,6 +32,7 @@ log = get_logger(__name__)
 _KEY_CHECK = "vms installation"
 _HIDDEN = "…"
 _PARTS = ("events", "schedule", "limits")
+_SOURCES = ("source", "sub_source")
 
 ChangeCallback = Callable[[Camera | None, Camera | None], Awaitable[None]]
 """Told (old, new) after each change: old is None for a new camera, new is None for a deleted one."""
@@ -117,7 +118,9 @@ class CameraRegistry:
                 raise Conflict(
                     f"a camera {camera.id} exists already; change it with PATCH, or choose another id"
                 )
-            _refuse_hidden_values(camera.source)
+            _refuse_hidden_values("source", camera.source)
+            if camera.sub_source is not None:
+                _refuse_hidden_values("sub_source", camera.sub_source)
             entry = RegisteredCamera(camera, ManagedBy.API)
             await self._commit([(None, entry)])
             return entry
@@ -125,8 +128,8 @@ class CameraRegistry:
     async def update(self, camera_id: CameraId, changes: Mapping[str, object]) -> RegisteredCamera:
         """Change some fields of a camera (any but `id`); those in _PARTS may be given in parts, None for the default.
 
-        A `source` equal to the present one without its credentials keeps them: clients are shown no
-        credentials, so they cannot send them back. A source that differs in anything else is taken as it
+        A `source` or `sub_source` equal to the present one without its credentials keeps them: clients are shown
+        no credentials, so they cannot send them back. A source that differs in anything else is taken as it
         is; stored credentials are never sent to another address.
         Raises NotFound, Conflict for a camera of the configuration file, InvalidInput.
         """
@@ -138,8 +141,9 @@ class CameraRegistry:
             for name in _PARTS:
                 if isinstance(part := changes.get(name), Mapping):
                     merged[name] = _merged(fields[name], part)
-            if isinstance(source := merged["source"], SourceUrl):
-                merged["source"] = _keep_credentials(present.camera.source, source)
+            for name in _SOURCES:
+                if isinstance(source := merged[name], SourceUrl):
+                    merged[name] = _keep_credentials(name, fields[name], source)
             entry = RegisteredCamera(_camera(merged, camera_id), ManagedBy.API)
             if entry != present:
                 await self._commit([(present, entry)])
@@ -223,19 +227,20 @@ def _merged(present: object, changes: Mapping[str, object]) -> dict[str, object]
     return {name: value for name, value in {**fields, **changes}.items() if value is not None}
 
 
-def _keep_credentials(present: SourceUrl, given: SourceUrl) -> SourceUrl:
-    shown = given.reveal() == present.safe
-    same_address = given.username is None and given.reveal() == present.without_userinfo()
-    if shown or same_address:
-        return present
-    _refuse_hidden_values(given)
+def _keep_credentials(name: str, present: object, given: SourceUrl) -> SourceUrl:
+    if isinstance(present, SourceUrl):
+        shown = given.reveal() == present.safe
+        same_address = given.username is None and given.reveal() == present.without_userinfo()
+        if shown or same_address:
+            return present
+    _refuse_hidden_values(name, given)
     return given
 
 
-def _refuse_hidden_values(source: SourceUrl) -> None:
+def _refuse_hidden_values(name: str, source: SourceUrl) -> None:
     if _HIDDEN in source.reveal():
         raise InvalidInput(
-            f"source: it holds {_HIDDEN}, which stands for a value that was not shown; write the value"
+            f"{name}: it holds {_HIDDEN}, which stands for a value that was not shown; write the value"
         )
 
 

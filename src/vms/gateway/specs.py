@@ -19,7 +19,8 @@ from vms.gateway.registered import RegisteredCamera, StoredCamera, opened_camera
 from vms.proto.camera_pb2 import CameraSpec, CreateCamera, DeleteCamera, RegistryComplete, UpdateCamera
 
 COMMAND_PURPOSE = "camera command"
-_SOURCE = "source"
+_SOURCE, _SUB_SOURCE = "source", "sub_source"
+_SOURCES = (_SOURCE, _SUB_SOURCE)
 _M = TypeVar("_M", bound=Message)
 
 
@@ -40,6 +41,7 @@ def camera_spec(stored: StoredCamera, site: str) -> CameraSpec:
         node=assignment.node if assignment is not None else "",
         worker=assignment.worker if assignment is not None else "",
         policy_json=policy_text(camera),
+        sealed_sub_source=stored.sealed_sub_source or b"",
     )
 
 
@@ -61,6 +63,7 @@ def camera_of(spec: CameraSpec, secrets: Secrets) -> RegisteredCamera:
         policy=spec.policy_json,
         retention_s=spec.retention_s,
         managed_by=spec.managed_by,
+        sealed_sub_source=spec.sealed_sub_source,
     )
 
 
@@ -76,18 +79,23 @@ def parse_complete(data: bytes) -> RegistryComplete:
 
 def create_command(camera: Camera, secrets: Secrets) -> bytes:
     """A CreateCamera."""
-    fields = {name: getattr(camera, name) for name in Camera.model_fields if name != _SOURCE}
+    fields = {name: getattr(camera, name) for name in Camera.model_fields if name not in _SOURCES}
+    sub_source = camera.sub_source
     return CreateCamera(
-        camera_json=to_json(fields), sealed_source=secrets.seal(camera.source.reveal(), COMMAND_PURPOSE)
+        camera_json=to_json(fields),
+        sealed_source=secrets.seal(camera.source.reveal(), COMMAND_PURPOSE),
+        sealed_sub_source=secrets.seal(sub_source.reveal(), COMMAND_PURPOSE) if sub_source else b"",
     ).SerializeToString()
 
 
 def read_create_command(data: bytes, secrets: Secrets) -> Camera:
     """The camera in a CreateCamera. Raises InvalidInput."""
     command = _parse(CreateCamera(), data)
-    source = secrets.open(command.sealed_source, COMMAND_PURPOSE)
+    sources = {_SOURCE: secrets.open(command.sealed_source, COMMAND_PURPOSE)}
+    if command.sealed_sub_source:
+        sources[_SUB_SOURCE] = secrets.open(command.sealed_sub_source, COMMAND_PURPOSE)
     try:
-        return Camera.model_validate({**_fields(command.camera_json), _SOURCE: source})
+        return Camera.model_validate({**_fields(command.camera_json), **sources})
     except ValueError:
         # The text of pydantic's error repeats the input
         raise InvalidInput(
@@ -97,15 +105,18 @@ def read_create_command(data: bytes, secrets: Secrets) -> Camera:
 
 def update_command(camera_id: CameraId, changes: Mapping[str, object], secrets: Secrets) -> bytes:
     """An UpdateCamera. Raises InvalidInput for a value that no camera has."""
-    source = changes.get(_SOURCE)
-    shown = source.reveal() if isinstance(source, SourceUrl) else source
-    sealed = secrets.seal(shown, COMMAND_PURPOSE) if isinstance(shown, str) else None
-    others = {name: value for name, value in changes.items() if name != _SOURCE or sealed is None}
+    sealed = {name: _sealed(changes.get(name), secrets) for name in _SOURCES}
+    others = {name: value for name, value in changes.items() if sealed.get(name) is None}
     try:
         text = to_json(others)
     except PydanticSerializationError:
         raise InvalidInput(f"{', '.join(others)}: holds a value that no camera has") from None
-    return UpdateCamera(camera_id=camera_id, changes_json=text, sealed_source=sealed).SerializeToString()
+    return UpdateCamera(
+        camera_id=camera_id,
+        changes_json=text,
+        sealed_source=sealed[_SOURCE],
+        sealed_sub_source=sealed[_SUB_SOURCE],
+    ).SerializeToString()
 
 
 def read_update_command(data: bytes, secrets: Secrets) -> tuple[CameraId, dict[str, object]]:
@@ -113,17 +124,29 @@ def read_update_command(data: bytes, secrets: Secrets) -> tuple[CameraId, dict[s
     command = _parse(UpdateCamera(), data)
     changes = _fields(command.changes_json)
     if command.HasField("sealed_source"):
-        source = secrets.open(command.sealed_source, COMMAND_PURPOSE)
-        try:
-            changes[_SOURCE] = SourceUrl(source)
-        except ValueError:
-            changes[_SOURCE] = source  # the registry says what is wrong with it
+        changes[_SOURCE] = _opened(command.sealed_source, secrets)
+    if command.HasField("sealed_sub_source"):
+        changes[_SUB_SOURCE] = _opened(command.sealed_sub_source, secrets)
     return CameraId(command.camera_id), changes
 
 
 def read_delete_command(data: bytes) -> CameraId:
     """The id in a DeleteCamera. Raises InvalidInput."""
     return CameraId(_parse(DeleteCamera(), data).camera_id)
+
+
+def _sealed(source: object, secrets: Secrets) -> bytes | None:
+    """None for what is no text."""
+    shown = source.reveal() if isinstance(source, SourceUrl) else source
+    return secrets.seal(shown, COMMAND_PURPOSE) if isinstance(shown, str) else None
+
+
+def _opened(sealed: bytes, secrets: Secrets) -> SourceUrl | str:
+    source = secrets.open(sealed, COMMAND_PURPOSE)
+    try:
+        return SourceUrl(source)
+    except ValueError:
+        return source  # the registry says what is wrong with it
 
 
 def _fields(text: bytes) -> dict[str, object]:

@@ -59,7 +59,7 @@ class CameraStore:
                     log.error("a camera is left out; make it anew", camera=row.id, reason=str(error))
                 else:
                     cameras[entry.camera.id] = StoredCamera(
-                        entry, row.source, row.revision, assignments.get(row.id)
+                        entry, row.source, row.revision, assignments.get(row.id), row.sub_source
                     )
             nodes = list(await session.scalars(select(NodeRow).where(NodeRow.site == self._site)))
         self.cameras = cameras
@@ -144,10 +144,11 @@ class CameraStore:
         camera_id = entry.camera.id
         known = await session.get(CameraRow, (self._site, camera_id))
         row = self._rows.to_row(entry, known.created_ns if known else now_ns, now_ns, revision)
-        sealed_source = row.source
+        sealed_source, sealed_sub_source = row.source, row.sub_source
         await session.merge(row)
         present = self.cameras.get(camera_id)
-        return StoredCamera(entry, sealed_source, revision, present.assignment if present else None)
+        assignment = present.assignment if present else None
+        return StoredCamera(entry, sealed_source, revision, assignment, sealed_sub_source)
 
     async def _next_revision(self, session: AsyncSession) -> int:
         row = await session.get(RegistryRow, self._site)

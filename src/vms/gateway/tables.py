@@ -27,7 +27,7 @@ class InstallationRow(Base):
 
 
 class CameraRow(Base):
-    """One camera as configured. `source` is sealed; times are Unix nanoseconds.
+    """One camera as configured. `source` and `sub_source` are sealed; times are Unix nanoseconds.
 
     record, policy: see vms.gateway.camera_policy. revision: that of the registry when the camera or its assignment last changed.
     """
@@ -38,6 +38,7 @@ class CameraRow(Base):
     id: Mapped[str] = mapped_column(primary_key=True)
     name: Mapped[str]
     source: Mapped[bytes] = mapped_column(LargeBinary)
+    sub_source: Mapped[bytes | None] = mapped_column(LargeBinary)
     transport: Mapped[str]
     record: Mapped[str]
     policy: Mapped[str] = mapped_column(server_default="")

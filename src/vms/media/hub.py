@@ -9,7 +9,7 @@ Does not: parsing (vms.format), reconnecting (vms.ingest), disks (vms.storage).
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from vms.media.gap import Gap
@@ -18,6 +18,7 @@ from vms.media.unit import AccessUnit
 
 GOP_MAX_UNITS = 1500
 GOP_MAX_BYTES = 16 << 20
+KEY_REQUEST_S = 1.0  # a camera is asked no oftener: a key picture costs many times what another does
 
 _VIDEO = MediaKind.VIDEO  # looked up with every unit
 
@@ -43,6 +44,8 @@ class Hub:
     `tracks` is what the source last announced; empty until it first connects. `lasting_gap` is the gap that
     the stream is in, None while it flows. Counters are plain ints.
     `gop` is cleared, and stays empty up to the next key frame, when it outgrows its bounds.
+    `on_key_request` is set by the source while it can be asked for a key picture; what it does may come to nothing.
+    key_requests: how often a consumer wanted one; key_requests_passed_on: how often `on_key_request` was called.
     """
 
     def __init__(self, name: str, on_sink_failed: SinkFailed | None = None) -> None:
@@ -52,6 +55,9 @@ class Hub:
         self.bytes = 0
         self.gaps = 0
         self.sinks_failed = 0
+        self.key_requests = 0
+        self.key_requests_passed_on = 0
+        self.on_key_request: Callable[[], None] | None = None
         self.last_unit: AccessUnit | None = None
         self.lasting_gap: Gap | None = None
         self._waiting: list[asyncio.Future[None]] = []
@@ -59,6 +65,8 @@ class Hub:
         self._gop: list[AccessUnit] = []
         self._gop_bytes = 0
         self._on_sink_failed = on_sink_failed
+        self._key_asked_s: float | None = None  # time of the event loop
+        self._key_timer: asyncio.TimerHandle | None = None
 
     @property
     def gop(self) -> Sequence[AccessUnit]:
@@ -102,6 +110,23 @@ class Hub:
     def detach(self, sink: Sink) -> None:
         self._sinks = tuple(other for other in self._sinks if other is not sink)
 
+    def request_key(self) -> None:
+        """Ask the source for a key picture soon; nothing is promised, many cameras ignore it.
+
+        At most one request a KEY_REQUEST_S goes to the source: those that come in between become one at its end,
+        unless a key picture has come by itself.
+        """
+        self.key_requests += 1
+        if self._key_timer is not None:
+            return
+        loop = asyncio.get_running_loop()
+        asked_s = self._key_asked_s
+        wait_s = 0.0 if asked_s is None else asked_s + KEY_REQUEST_S - loop.time()
+        if wait_s <= 0:
+            self._ask_key()
+        else:
+            self._key_timer = loop.call_later(wait_s, self._ask_key)
+
     def push(self, unit: AccessUnit) -> None:
         """Fan one unit out. A sink that raises is detached, counted and reported; the others get the unit."""
         size = len(unit.data)
@@ -130,6 +155,13 @@ class Hub:
             except Exception as error:  # noqa: BLE001 - as in push
                 self._drop(sink, error)
 
+    def _ask_key(self) -> None:
+        self._key_timer = None
+        if self.on_key_request is not None:
+            self._key_asked_s = asyncio.get_running_loop().time()
+            self.key_requests_passed_on += 1
+            self.on_key_request()
+
     def _tell_waiting(self) -> None:
         waiting, self._waiting = self._waiting, []
         for changed in waiting:
@@ -140,6 +172,9 @@ class Hub:
         if unit.track.kind is _VIDEO:
             if unit.key:
                 self._forget_gop()
+                if self._key_timer is not None:
+                    self._key_timer.cancel()
+                    self._key_timer = None
             elif not self._gop:
                 return
             elif unit.discontinuity:

@@ -7,7 +7,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class CameraSpec(_message.Message):
-    __slots__ = ("site", "id", "name", "sealed_source", "transport", "record", "retention_s", "managed_by", "revision", "node", "worker", "deleted", "policy_json")
+    __slots__ = ("site", "id", "name", "sealed_source", "transport", "record", "retention_s", "managed_by", "revision", "node", "worker", "deleted", "policy_json", "sealed_sub_source")
     SITE_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
@@ -21,6 +21,7 @@ class CameraSpec(_message.Message):
     WORKER_FIELD_NUMBER: _ClassVar[int]
     DELETED_FIELD_NUMBER: _ClassVar[int]
     POLICY_JSON_FIELD_NUMBER: _ClassVar[int]
+    SEALED_SUB_SOURCE_FIELD_NUMBER: _ClassVar[int]
     site: str
     id: str
     name: str
@@ -34,7 +35,8 @@ class CameraSpec(_message.Message):
     worker: str
     deleted: bool
     policy_json: str
-    def __init__(self, site: _Optional[str] = ..., id: _Optional[str] = ..., name: _Optional[str] = ..., sealed_source: _Optional[bytes] = ..., transport: _Optional[str] = ..., record: _Optional[str] = ..., retention_s: _Optional[float] = ..., managed_by: _Optional[str] = ..., revision: _Optional[int] = ..., node: _Optional[str] = ..., worker: _Optional[str] = ..., deleted: _Optional[bool] = ..., policy_json: _Optional[str] = ...) -> None: ...
+    sealed_sub_source: bytes
+    def __init__(self, site: _Optional[str] = ..., id: _Optional[str] = ..., name: _Optional[str] = ..., sealed_source: _Optional[bytes] = ..., transport: _Optional[str] = ..., record: _Optional[str] = ..., retention_s: _Optional[float] = ..., managed_by: _Optional[str] = ..., revision: _Optional[int] = ..., node: _Optional[str] = ..., worker: _Optional[str] = ..., deleted: _Optional[bool] = ..., policy_json: _Optional[str] = ..., sealed_sub_source: _Optional[bytes] = ...) -> None: ...
 
 class RegistryComplete(_message.Message):
     __slots__ = ("revision", "cameras")
@@ -92,7 +94,7 @@ class Track(_message.Message):
     def __init__(self, id: _Optional[int] = ..., codec: _Optional[str] = ..., clock_rate: _Optional[int] = ..., parameter_sets: _Optional[_Iterable[bytes]] = ..., version: _Optional[int] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., max_reorder: _Optional[int] = ..., sample_rate: _Optional[int] = ..., channels: _Optional[int] = ...) -> None: ...
 
 class CameraStatus(_message.Message):
-    __slots__ = ("camera_id", "state", "reason", "reason_code", "tracks", "reorders", "fps", "bitrate", "last_frame_ns", "clock_offset_ms", "recording", "recording_error", "revision", "recording_state")
+    __slots__ = ("camera_id", "state", "reason", "reason_code", "tracks", "reorders", "fps", "bitrate", "last_frame_ns", "clock_offset_ms", "recording", "recording_error", "revision", "recording_state", "sub")
     CAMERA_ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
@@ -107,6 +109,7 @@ class CameraStatus(_message.Message):
     RECORDING_ERROR_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     RECORDING_STATE_FIELD_NUMBER: _ClassVar[int]
+    SUB_FIELD_NUMBER: _ClassVar[int]
     camera_id: str
     state: str
     reason: str
@@ -121,25 +124,30 @@ class CameraStatus(_message.Message):
     recording_error: str
     revision: int
     recording_state: str
-    def __init__(self, camera_id: _Optional[str] = ..., state: _Optional[str] = ..., reason: _Optional[str] = ..., reason_code: _Optional[str] = ..., tracks: _Optional[_Iterable[_Union[Track, _Mapping]]] = ..., reorders: _Optional[bool] = ..., fps: _Optional[float] = ..., bitrate: _Optional[int] = ..., last_frame_ns: _Optional[int] = ..., clock_offset_ms: _Optional[float] = ..., recording: _Optional[bool] = ..., recording_error: _Optional[str] = ..., revision: _Optional[int] = ..., recording_state: _Optional[str] = ...) -> None: ...
+    sub: CameraStatus
+    def __init__(self, camera_id: _Optional[str] = ..., state: _Optional[str] = ..., reason: _Optional[str] = ..., reason_code: _Optional[str] = ..., tracks: _Optional[_Iterable[_Union[Track, _Mapping]]] = ..., reorders: _Optional[bool] = ..., fps: _Optional[float] = ..., bitrate: _Optional[int] = ..., last_frame_ns: _Optional[int] = ..., clock_offset_ms: _Optional[float] = ..., recording: _Optional[bool] = ..., recording_error: _Optional[str] = ..., revision: _Optional[int] = ..., recording_state: _Optional[str] = ..., sub: _Optional[_Union[CameraStatus, _Mapping]] = ...) -> None: ...
 
 class CreateCamera(_message.Message):
-    __slots__ = ("camera_json", "sealed_source")
+    __slots__ = ("camera_json", "sealed_source", "sealed_sub_source")
     CAMERA_JSON_FIELD_NUMBER: _ClassVar[int]
     SEALED_SOURCE_FIELD_NUMBER: _ClassVar[int]
+    SEALED_SUB_SOURCE_FIELD_NUMBER: _ClassVar[int]
     camera_json: bytes
     sealed_source: bytes
-    def __init__(self, camera_json: _Optional[bytes] = ..., sealed_source: _Optional[bytes] = ...) -> None: ...
+    sealed_sub_source: bytes
+    def __init__(self, camera_json: _Optional[bytes] = ..., sealed_source: _Optional[bytes] = ..., sealed_sub_source: _Optional[bytes] = ...) -> None: ...
 
 class UpdateCamera(_message.Message):
-    __slots__ = ("camera_id", "changes_json", "sealed_source")
+    __slots__ = ("camera_id", "changes_json", "sealed_source", "sealed_sub_source")
     CAMERA_ID_FIELD_NUMBER: _ClassVar[int]
     CHANGES_JSON_FIELD_NUMBER: _ClassVar[int]
     SEALED_SOURCE_FIELD_NUMBER: _ClassVar[int]
+    SEALED_SUB_SOURCE_FIELD_NUMBER: _ClassVar[int]
     camera_id: str
     changes_json: bytes
     sealed_source: bytes
-    def __init__(self, camera_id: _Optional[str] = ..., changes_json: _Optional[bytes] = ..., sealed_source: _Optional[bytes] = ...) -> None: ...
+    sealed_sub_source: bytes
+    def __init__(self, camera_id: _Optional[str] = ..., changes_json: _Optional[bytes] = ..., sealed_source: _Optional[bytes] = ..., sealed_sub_source: _Optional[bytes] = ...) -> None: ...
 
 class DeleteCamera(_message.Message):
     __slots__ = ("camera_id",)

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14vms/proto/live.proto\x12\x0bvms.live.v1\"\'\n\x05Offer\x12\x11\n\tcamera_id\x18\x01 \x01(\t\x12\x0b\n\x03sdp\x18\x02 \x01(\t\"F\n\x06\x41nswer\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0b\n\x03sdp\x18\x02 \x01(\t\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\r\n\x05ufrag\x18\x04 \x01(\t\"\x1f\n\tSessionId\x12\x12\n\nsession_id\x18\x01 \x01(\t\"9\n\x07Session\x12\x11\n\tcamera_id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\r\n\x05ufrag\x18\x03 \x01(\t\"\x07\n\x05\x45mptyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14vms/proto/live.proto\x12\x0bvms.live.v1\"7\n\x05Offer\x12\x11\n\tcamera_id\x18\x01 \x01(\t\x12\x0b\n\x03sdp\x18\x02 \x01(\t\x12\x0e\n\x06stream\x18\x03 \x01(\t\"F\n\x06\x41nswer\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0b\n\x03sdp\x18\x02 \x01(\t\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\r\n\x05ufrag\x18\x04 \x01(\t\"\x1f\n\tSessionId\x12\x12\n\nsession_id\x18\x01 \x01(\t\"I\n\x07Session\x12\x11\n\tcamera_id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\r\n\x05ufrag\x18\x03 \x01(\t\x12\x0e\n\x06stream\x18\x04 \x01(\t\",\n\x06Select\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0e\n\x06stream\x18\x02 \x01(\t\",\n\x07Restart\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\r\n\x05ufrag\x18\x02 \x01(\t\"D\n\tRestarted\x12%\n\x07session\x18\x01 \x01(\x0b\x32\x14.vms.live.v1.Session\x12\x10\n\x08\x66ragment\x18\x02 \x01(\t\"\x07\n\x05\x45mpty\"A\n\x0cPublishOffer\x12\x11\n\tcamera_id\x18\x01 \x01(\t\x12\x0b\n\x03sdp\x18\x02 \x01(\t\x12\x11\n\ttake_over\x18\x03 \x01(\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,13 +32,21 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'vms.proto.live_pb2', _globa
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_OFFER']._serialized_start=37
-  _globals['_OFFER']._serialized_end=76
-  _globals['_ANSWER']._serialized_start=78
-  _globals['_ANSWER']._serialized_end=148
-  _globals['_SESSIONID']._serialized_start=150
-  _globals['_SESSIONID']._serialized_end=181
-  _globals['_SESSION']._serialized_start=183
-  _globals['_SESSION']._serialized_end=240
-  _globals['_EMPTY']._serialized_start=242
-  _globals['_EMPTY']._serialized_end=249
+  _globals['_OFFER']._serialized_end=92
+  _globals['_ANSWER']._serialized_start=94
+  _globals['_ANSWER']._serialized_end=164
+  _globals['_SESSIONID']._serialized_start=166
+  _globals['_SESSIONID']._serialized_end=197
+  _globals['_SESSION']._serialized_start=199
+  _globals['_SESSION']._serialized_end=272
+  _globals['_SELECT']._serialized_start=274
+  _globals['_SELECT']._serialized_end=318
+  _globals['_RESTART']._serialized_start=320
+  _globals['_RESTART']._serialized_end=364
+  _globals['_RESTARTED']._serialized_start=366
+  _globals['_RESTARTED']._serialized_end=434
+  _globals['_EMPTY']._serialized_start=436
+  _globals['_EMPTY']._serialized_end=443
+  _globals['_PUBLISHOFFER']._serialized_start=445
+  _globals['_PUBLISHOFFER']._serialized_end=510
 # @@protoc_insertion_point(module_scope)

@@ -24,8 +24,13 @@ def stream_offer(worker: str, site: str = SITE) -> str:
 
 
 def stream_session(worker: str, verb: str, site: str = SITE) -> str:
-    """Request: live.SessionId → live.Session (get) or live.Empty (end)."""
+    """Request: live.SessionId → live.Session (get), live.Empty (end); live.Restart → live.Restarted (restart)."""
     return f"vms.{site}.stream.{worker}.session.{verb}"
+
+
+def publisher(worker: str, verb: str, site: str = SITE) -> str:
+    """Request to a media process: live.PublishOffer → live.Answer (offer); get, end, restart as `stream_session`."""
+    return f"vms.{site}.media.{worker}.publish.{verb}"
 
 
 def registry(verb: str, site: str = SITE) -> str:

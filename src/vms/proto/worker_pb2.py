@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from vms.proto import camera_pb2 as vms_dot_proto_dot_camera__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16vms/proto/worker.proto\x12\rvms.worker.v1\x1a\x16vms/proto/camera.proto\"\xf2\x02\n\x0cWorkerStatus\x12\x0e\n\x06worker\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\x0c\n\x04node\x18\x03 \x01(\t\x12\x0b\n\x03pid\x18\x04 \x01(\x03\x12\x12\n\nstarted_ns\x18\x05 \x01(\x03\x12\r\n\x05ready\x18\x06 \x01(\x08\x12\x12\n\nloop_lag_s\x18\x07 \x01(\x01\x12,\n\x07\x63\x61meras\x18\x08 \x03(\x0b\x32\x1b.vms.camera.v1.CameraStatus\x12\x39\n\x07viewers\x18\t \x03(\x0b\x32(.vms.worker.v1.WorkerStatus.ViewersEntry\x12\x10\n\x08sessions\x18\n \x01(\r\x12\r\n\x05relay\x18\x0b \x01(\t\x12\x15\n\rbus_connected\x18\x0c \x01(\x08\x12\x11\n\tcpu_share\x18\r \x01(\x01\x12\x0e\n\x06\x64\x65tail\x18\x0e \x01(\t\x1a.\n\x0cViewersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\r:\x02\x38\x01\"\x96\x02\n\rProcessStatus\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\x0e\n\x06worker\x18\x02 \x01(\t\x12\x0b\n\x03pid\x18\x03 \x01(\x03\x12\r\n\x05state\x18\x04 \x01(\t\x12\x0f\n\x07\x63\x61meras\x18\x05 \x01(\r\x12\x0f\n\x07viewers\x18\x06 \x01(\r\x12\x13\n\x0b\x63pu_percent\x18\x07 \x01(\x01\x12\x14\n\x0cmemory_bytes\x18\x08 \x01(\x04\x12\x18\n\x0bloop_lag_ms\x18\t \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x08restarts\x18\n \x01(\r\x12\x10\n\x08uptime_s\x18\x0b \x01(\x01\x12\x0e\n\x06\x64\x65tail\x18\x0c \x01(\t\x12 \n\x18memory_shared_once_bytes\x18\r \x01(\x04\x42\x0e\n\x0c_loop_lag_ms\">\n\x0bProcessList\x12/\n\tprocesses\x18\x01 \x03(\x0b\x32\x1c.vms.worker.v1.ProcessStatus\"\x19\n\x07Restart\x12\x0e\n\x06target\x18\x01 \x01(\t\"\x1c\n\tRestarted\x12\x0f\n\x07workers\x18\x01 \x03(\t\"-\n\x0cMetricSample\x12\x0e\n\x06labels\x18\x01 \x03(\t\x12\r\n\x05value\x18\x02 \x01(\x01\"v\n\x0cMetricFamily\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0c\n\x04help\x18\x03 \x01(\t\x12\x0e\n\x06labels\x18\x04 \x03(\t\x12,\n\x07samples\x18\x05 \x03(\x0b\x32\x1b.vms.worker.v1.MetricSample\"V\n\x07Metrics\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\x0e\n\x06worker\x18\x02 \x01(\t\x12-\n\x08\x66\x61milies\x18\x03 \x03(\x0b\x32\x1b.vms.worker.v1.MetricFamily\":\n\nSystemInfo\x12\x0b\n\x03url\x18\x01 \x01(\t\x12\x10\n\x08rtsp_url\x18\x02 \x01(\t\x12\r\n\x05ready\x18\x03 \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16vms/proto/worker.proto\x12\rvms.worker.v1\x1a\x16vms/proto/camera.proto\"\x85\x03\n\x0cWorkerStatus\x12\x0e\n\x06worker\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\x0c\n\x04node\x18\x03 \x01(\t\x12\x0b\n\x03pid\x18\x04 \x01(\x03\x12\x12\n\nstarted_ns\x18\x05 \x01(\x03\x12\r\n\x05ready\x18\x06 \x01(\x08\x12\x12\n\nloop_lag_s\x18\x07 \x01(\x01\x12,\n\x07\x63\x61meras\x18\x08 \x03(\x0b\x32\x1b.vms.camera.v1.CameraStatus\x12\x39\n\x07viewers\x18\t \x03(\x0b\x32(.vms.worker.v1.WorkerStatus.ViewersEntry\x12\x10\n\x08sessions\x18\n \x01(\r\x12\r\n\x05relay\x18\x0b \x01(\t\x12\x15\n\rbus_connected\x18\x0c \x01(\x08\x12\x11\n\tcpu_share\x18\r \x01(\x01\x12\x0e\n\x06\x64\x65tail\x18\x0e \x01(\t\x12\x11\n\thttp_port\x18\x0f \x01(\r\x1a.\n\x0cViewersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\r:\x02\x38\x01\"\x96\x02\n\rProcessStatus\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\x0e\n\x06worker\x18\x02 \x01(\t\x12\x0b\n\x03pid\x18\x03 \x01(\x03\x12\r\n\x05state\x18\x04 \x01(\t\x12\x0f\n\x07\x63\x61meras\x18\x05 \x01(\r\x12\x0f\n\x07viewers\x18\x06 \x01(\r\x12\x13\n\x0b\x63pu_percent\x18\x07 \x01(\x01\x12\x14\n\x0cmemory_bytes\x18\x08 \x01(\x04\x12\x18\n\x0bloop_lag_ms\x18\t \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x08restarts\x18\n \x01(\r\x12\x10\n\x08uptime_s\x18\x0b \x01(\x01\x12\x0e\n\x06\x64\x65tail\x18\x0c \x01(\t\x12 \n\x18memory_shared_once_bytes\x18\r \x01(\x04\x42\x0e\n\x0c_loop_lag_ms\">\n\x0bProcessList\x12/\n\tprocesses\x18\x01 \x03(\x0b\x32\x1c.vms.worker.v1.ProcessStatus\"\x19\n\x07Restart\x12\x0e\n\x06target\x18\x01 \x01(\t\"\x1c\n\tRestarted\x12\x0f\n\x07workers\x18\x01 \x03(\t\"-\n\x0cMetricSample\x12\x0e\n\x06labels\x18\x01 \x03(\t\x12\r\n\x05value\x18\x02 \x01(\x01\"v\n\x0cMetricFamily\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0c\n\x04help\x18\x03 \x01(\t\x12\x0e\n\x06labels\x18\x04 \x03(\t\x12,\n\x07samples\x18\x05 \x03(\x0b\x32\x1b.vms.worker.v1.MetricSample\"V\n\x07Metrics\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\x0e\n\x06worker\x18\x02 \x01(\t\x12-\n\x08\x66\x61milies\x18\x03 \x03(\x0b\x32\x1b.vms.worker.v1.MetricFamily\":\n\nSystemInfo\x12\x0b\n\x03url\x18\x01 \x01(\t\x12\x10\n\x08rtsp_url\x18\x02 \x01(\t\x12\r\n\x05ready\x18\x03 \x01(\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,23 +35,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WORKERSTATUS_VIEWERSENTRY']._loaded_options = None
   _globals['_WORKERSTATUS_VIEWERSENTRY']._serialized_options = b'8\001'
   _globals['_WORKERSTATUS']._serialized_start=66
-  _globals['_WORKERSTATUS']._serialized_end=436
-  _globals['_WORKERSTATUS_VIEWERSENTRY']._serialized_start=390
-  _globals['_WORKERSTATUS_VIEWERSENTRY']._serialized_end=436
-  _globals['_PROCESSSTATUS']._serialized_start=439
-  _globals['_PROCESSSTATUS']._serialized_end=717
-  _globals['_PROCESSLIST']._serialized_start=719
-  _globals['_PROCESSLIST']._serialized_end=781
-  _globals['_RESTART']._serialized_start=783
-  _globals['_RESTART']._serialized_end=808
-  _globals['_RESTARTED']._serialized_start=810
-  _globals['_RESTARTED']._serialized_end=838
-  _globals['_METRICSAMPLE']._serialized_start=840
-  _globals['_METRICSAMPLE']._serialized_end=885
-  _globals['_METRICFAMILY']._serialized_start=887
-  _globals['_METRICFAMILY']._serialized_end=1005
-  _globals['_METRICS']._serialized_start=1007
-  _globals['_METRICS']._serialized_end=1093
-  _globals['_SYSTEMINFO']._serialized_start=1095
-  _globals['_SYSTEMINFO']._serialized_end=1153
+  _globals['_WORKERSTATUS']._serialized_end=455
+  _globals['_WORKERSTATUS_VIEWERSENTRY']._serialized_start=409
+  _globals['_WORKERSTATUS_VIEWERSENTRY']._serialized_end=455
+  _globals['_PROCESSSTATUS']._serialized_start=458
+  _globals['_PROCESSSTATUS']._serialized_end=736
+  _globals['_PROCESSLIST']._serialized_start=738
+  _globals['_PROCESSLIST']._serialized_end=800
+  _globals['_RESTART']._serialized_start=802
+  _globals['_RESTART']._serialized_end=827
+  _globals['_RESTARTED']._serialized_start=829
+  _globals['_RESTARTED']._serialized_end=857
+  _globals['_METRICSAMPLE']._serialized_start=859
+  _globals['_METRICSAMPLE']._serialized_end=904
+  _globals['_METRICFAMILY']._serialized_start=906
+  _globals['_METRICFAMILY']._serialized_end=1024
+  _globals['_METRICS']._serialized_start=1026
+  _globals['_METRICS']._serialized_end=1112
+  _globals['_SYSTEMINFO']._serialized_start=1114
+  _globals['_SYSTEMINFO']._serialized_end=1172
 # @@protoc_insertion_point(module_scope)

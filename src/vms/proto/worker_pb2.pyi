@@ -8,7 +8,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class WorkerStatus(_message.Message):
-    __slots__ = ("worker", "role", "node", "pid", "started_ns", "ready", "loop_lag_s", "cameras", "viewers", "sessions", "relay", "bus_connected", "cpu_share", "detail")
+    __slots__ = ("worker", "role", "node", "pid", "started_ns", "ready", "loop_lag_s", "cameras", "viewers", "sessions", "relay", "bus_connected", "cpu_share", "detail", "http_port")
     class ViewersEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -30,6 +30,7 @@ class WorkerStatus(_message.Message):
     BUS_CONNECTED_FIELD_NUMBER: _ClassVar[int]
     CPU_SHARE_FIELD_NUMBER: _ClassVar[int]
     DETAIL_FIELD_NUMBER: _ClassVar[int]
+    HTTP_PORT_FIELD_NUMBER: _ClassVar[int]
     worker: str
     role: str
     node: str
@@ -44,7 +45,8 @@ class WorkerStatus(_message.Message):
     bus_connected: bool
     cpu_share: float
     detail: str
-    def __init__(self, worker: _Optional[str] = ..., role: _Optional[str] = ..., node: _Optional[str] = ..., pid: _Optional[int] = ..., started_ns: _Optional[int] = ..., ready: _Optional[bool] = ..., loop_lag_s: _Optional[float] = ..., cameras: _Optional[_Iterable[_Union[_camera_pb2.CameraStatus, _Mapping]]] = ..., viewers: _Optional[_Mapping[str, int]] = ..., sessions: _Optional[int] = ..., relay: _Optional[str] = ..., bus_connected: _Optional[bool] = ..., cpu_share: _Optional[float] = ..., detail: _Optional[str] = ...) -> None: ...
+    http_port: int
+    def __init__(self, worker: _Optional[str] = ..., role: _Optional[str] = ..., node: _Optional[str] = ..., pid: _Optional[int] = ..., started_ns: _Optional[int] = ..., ready: _Optional[bool] = ..., loop_lag_s: _Optional[float] = ..., cameras: _Optional[_Iterable[_Union[_camera_pb2.CameraStatus, _Mapping]]] = ..., viewers: _Optional[_Mapping[str, int]] = ..., sessions: _Optional[int] = ..., relay: _Optional[str] = ..., bus_connected: _Optional[bool] = ..., cpu_share: _Optional[float] = ..., detail: _Optional[str] = ..., http_port: _Optional[int] = ...) -> None: ...
 
 class ProcessStatus(_message.Message):
     __slots__ = ("role", "worker", "pid", "state", "cameras", "viewers", "cpu_percent", "memory_bytes", "loop_lag_ms", "restarts", "uptime_s", "detail", "memory_shared_once_bytes")

@@ -1,4 +1,4 @@
-"""The system's RTSP server: ``rtsp://HOST:8554/CAMERA[/main]`` for any player.
+"""The system's RTSP server: ``rtsp://HOST:8554/CAMERA[/main|/sub]`` for any player.
 
 Belongs here: what a path means, who may watch, waiting for a camera that has to be subscribed to first.
 Does not: what is sent (public_feed), RTSP (vms.wire), where hubs come from (the caller).
@@ -10,7 +10,9 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from vms.common.clock import Clock
 from vms.common.errors import NotFound, Unavailable
-from vms.common.ids import CameraId, camera_id
+from vms.common.ids import CameraId
+from vms.common.stream_name import StreamName
+from vms.relay.address import parse_stream_path
 from vms.relay.lease import HubLease
 from vms.relay.metrics import server_metrics
 from vms.relay.public_feed import PublicFeed
@@ -21,20 +23,19 @@ from vms.wire.rtsp.server import RtspServer
 from vms.wire.rtsp.server_source import ServerOptions
 from vms.wire.rtsp.server_stream import Stream
 
-STREAMS = ("main",)
 LIVE_WAIT_S = 5.0
 LOGIN_S = 10.0
 LIMIT_BYTES = 4 << 20
 MAX_CONNECTIONS = 1024
 
-Resolve = Callable[[CameraId], Awaitable[HubLease]]
+Resolve = Callable[[CameraId, StreamName], Awaitable[HubLease]]
 
 
 class PublicRtsp:
     """Serves the hubs that `resolve` leases to whoever knows the token.
 
-    resolve: a lease on a camera's hub, which need not be ready. Raises NotFound for an unknown camera,
-        Unavailable with the reason.
+    resolve: a lease on the hub of a camera's stream, which need not be ready. Raises NotFound for an unknown camera
+        and for a stream that it does not have, Unavailable with the reason.
     token: the password, whatever the user name; None lets everyone watch.
     sock: a listening TCP socket in place of host and port; other processes may accept from it too.
     """
@@ -80,9 +81,9 @@ class PublicRtsp:
         await self._server.stop()
         self._served.end_all()
 
-    def end(self, camera_id: CameraId) -> None:
-        """End the sessions of a camera that is no more."""
-        self._served.end(camera_id)
+    def end(self, camera_id: CameraId, stream: StreamName | None = None) -> None:
+        """End the sessions of a camera that is no more, or of one of its streams."""
+        self._served.end(camera_id, stream)
 
     def metrics(self) -> Iterable[MetricFamily]:
         return server_metrics("vms_rtsp", self._server, self._served)
@@ -91,42 +92,31 @@ class PublicRtsp:
 
     def find(self, path: str) -> Stream | None:
         try:
-            camera = _camera(path)
+            key = parse_stream_path(path)
         except NotFound:
             return None
-        hub = self._served.hub(camera)
-        return None if hub is None or hub.lasting_gap is not None else self._served.get(camera)
+        hub = self._served.hub(key)
+        return None if hub is None or hub.lasting_gap is not None else self._served.get(key)
 
     async def open(self, path: str) -> Stream:
-        camera = _camera(path)
-        lease = await self._resolve(camera)
+        camera, name = key = parse_stream_path(path)
+        lease = await self._resolve(camera, name)
         try:
             await _wait_until_live(lease)
         except BaseException:
             lease.release()
             raise
-        stream = self._served.get(camera, lease.hub)
+        stream = self._served.get(key, lease.hub)
         if stream is not None:  # asked for twice meanwhile; it holds a lease of its own
             lease.release()
             return stream
-        return self._served.put(camera, PublicFeed(lease.hub, self._clock), lease.release)
+        return self._served.put(key, PublicFeed(lease.hub, self._clock), lease.release)
 
     def streams(self) -> Iterable[Stream]:
         return self._served.streams()
 
     def tidy(self) -> None:
         self._served.tidy()
-
-
-def _camera(path: str) -> CameraId:
-    """The camera of a path. Raises NotFound."""
-    name, _, stream = path.removeprefix("/").partition("/")
-    if stream and stream not in STREAMS:
-        raise NotFound(f"no stream {stream}; there is {', '.join(STREAMS)}")
-    try:
-        return camera_id(name)
-    except ValueError as error:
-        raise NotFound(str(error)) from error
 
 
 async def _wait_until_live(lease: HubLease) -> None:

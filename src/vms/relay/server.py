@@ -11,8 +11,11 @@ from pathlib import Path
 from vms.common import unix_socket
 from vms.common.clock import Clock
 from vms.common.errors import NotFound, Unavailable
-from vms.common.ids import CameraId, camera_id
+from vms.common.ids import CameraId
+from vms.common.stream_name import StreamName
 from vms.media import Hub
+from vms.relay.address import parse_stream_path
+from vms.relay.lease import HubLease
 from vms.relay.metrics import server_metrics
 from vms.relay.relay_feed import RelayFeed, attributes
 from vms.relay.streams import ServedHubs
@@ -28,9 +31,10 @@ SEND_BUFFER_BYTES = 1 << 20  # a key picture fits, so that its sender need not b
 
 
 class RelayServer:
-    """``rtsp://relay/CAMERA`` for each hub that `hubs` knows, on a Unix socket or by TCP with a token.
+    """``rtsp://relay/CAMERA[/STREAM]`` for each hub of this process, on a Unix socket or by TCP with a token.
 
-    hubs: raises NotFound for a camera that this process does not pull.
+    hubs: of main streams; raises NotFound for a camera that this process does not pull.
+    others: leases on the hubs of other streams, held while somebody has them set up; raises NotFound.
     """
 
     def __init__(
@@ -42,11 +46,13 @@ class RelayServer:
         host: str = "127.0.0.1",
         port: int = 0,
         token: str | None = None,
+        others: Callable[[CameraId, StreamName], HubLease] | None = None,
     ) -> None:
         """path: of the Unix socket, whose directory must exist. Otherwise host, port and token say where."""
         if (path is None) == (token is None):
             raise ValueError("a relay listens on a Unix socket, or by TCP with a token")
         self._hubs = hubs
+        self._others = others
         self._clock = clock
         self._path = path
         self._host = host
@@ -89,9 +95,9 @@ class RelayServer:
             with contextlib.suppress(OSError):
                 self._path.unlink()
 
-    def end(self, camera_id: CameraId) -> None:
-        """End the subscriptions to a camera that this process pulls no more."""
-        self._served.end(camera_id)
+    def end(self, camera_id: CameraId, stream: StreamName | None = None) -> None:
+        """End the subscriptions to a camera, or to one of its streams, that this process pulls no more."""
+        self._served.end(camera_id, stream)
 
     def metrics(self) -> Iterable[MetricFamily]:
         if self._server is not None:
@@ -101,31 +107,41 @@ class RelayServer:
 
     def find(self, path: str) -> Stream | None:
         try:
-            camera, hub = self._look_up(path)
+            key = parse_stream_path(path)
+            return self._served.get(key, self._hubs(key[0]) if key[1] is StreamName.MAIN else None)
         except NotFound:
             return None
-        return self._served.get(camera, hub)
 
     async def open(self, path: str) -> Stream:
-        camera, hub = self._look_up(path)
+        camera, stream = key = parse_stream_path(path)
+        if stream is not StreamName.MAIN:
+            return await self._open_other(camera, stream)
+        hub = self._hubs(camera)
         try:
             async with asyncio.timeout(TRACKS_WAIT_S):
                 if not hub.tracks:
                     await hub.live()
         except TimeoutError as error:
             raise Unavailable("the camera has sent nothing yet") from error
-        return self._served.get(camera, hub) or self._served.put(camera, RelayFeed(hub, self._clock))
+        return self._served.get(key, hub) or self._served.put(key, RelayFeed(hub, self._clock))
+
+    async def _open_other(self, camera: CameraId, stream: StreamName) -> Stream:
+        if self._others is None:
+            raise NotFound(f"no {stream} streams are served here")
+        lease = self._others(camera, stream)
+        try:
+            await lease.ready(TRACKS_WAIT_S)
+        except BaseException:
+            lease.release()
+            raise
+        found = self._served.get((camera, stream), lease.hub)
+        if found is not None:  # asked for twice meanwhile; it holds a lease of its own
+            lease.release()
+            return found
+        return self._served.put((camera, stream), RelayFeed(lease.hub, self._clock), lease.release)
 
     def streams(self) -> Iterable[Stream]:
         return self._served.streams()
 
     def tidy(self) -> None:
         self._served.tidy()
-
-    def _look_up(self, path: str) -> tuple[CameraId, Hub]:
-        """Raises NotFound."""
-        try:
-            camera = camera_id(path.removeprefix("/"))
-        except ValueError as error:
-            raise NotFound("no camera has such a name") from error
-        return camera, self._hubs(camera)

@@ -1,6 +1,6 @@
 """The streams of a server that serves hubs: made when asked for, kept while they have sessions.
 
-Belongs here: a camera's feed and stream, and when they are made anew. Does not: where the hub comes from.
+Belongs here: the feed and the stream of each hub, and when they are made anew. Does not: where the hub comes from.
 """
 
 from collections.abc import Callable, Iterable
@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 from vms.common.clock import NS, Clock
 from vms.common.ids import CameraId
+from vms.common.stream_name import StreamName
 from vms.media import Hub
 from vms.relay.feed import HubFeed
 from vms.wire.rtsp.server_feed import FeedLine
@@ -18,6 +19,7 @@ from vms.wire.sdp import Attribute
 GRACE_NS = 10 * NS
 
 F = TypeVar("F", bound=HubFeed)
+StreamKey = tuple[CameraId, StreamName]
 
 
 @dataclass(slots=True)
@@ -31,7 +33,7 @@ class _ServedHub(Generic[F]):
 
 
 class ServedHubs(Generic[F]):
-    """By camera. A stream without sessions is kept for a while, so that a client finds at SETUP what it was told
+    """By camera and stream. A stream without sessions is kept for a while, so that a client finds at SETUP what it was told
     at DESCRIBE.
 
     attributes: what session descriptions say of a line beyond what any receiver needs.
@@ -40,47 +42,50 @@ class ServedHubs(Generic[F]):
     def __init__(self, clock: Clock, attributes: Callable[[FeedLine], Iterable[Attribute]]) -> None:
         self._clock = clock
         self._attributes = attributes
-        self._served: dict[CameraId, _ServedHub[F]] = {}
+        self._served: dict[StreamKey, _ServedHub[F]] = {}
         self._refused_before = 0
 
     def __len__(self) -> int:
         return len(self._served)
 
-    def get(self, camera_id: CameraId, hub: Hub | None = None) -> Stream | None:
-        """The camera's stream, unless it is not what its hub holds any more, or not of `hub` where given."""
-        served = self._served.get(camera_id)
+    def get(self, key: StreamKey, hub: Hub | None = None) -> Stream | None:
+        """The stream, unless it is not what its hub holds any more, or not of `hub` where given."""
+        served = self._served.get(key)
         if served is None:
             return None
         if served.feed.changed or (hub is not None and hub is not served.feed.hub):
-            self.end(camera_id)
+            self._end(key)
             return None
         served.used_ns = self._clock.monotonic_ns()
         return served.stream
 
-    def hub(self, camera_id: CameraId) -> Hub | None:
-        """The hub that a camera's stream is made of."""
-        served = self._served.get(camera_id)
+    def hub(self, key: StreamKey) -> Hub | None:
+        """The hub that a stream is made of."""
+        served = self._served.get(key)
         return served.feed.hub if served is not None else None
 
-    def put(self, camera_id: CameraId, feed: F, on_forgotten: Callable[[], None] = lambda: None) -> Stream:
-        """The camera's stream from now on. on_forgotten: called once when it is no more."""
-        self.end(camera_id)
-        stream = Stream(feed, self._clock, catch_up=feed.catch_up, attributes=self._attributes)
+    def put(self, key: StreamKey, feed: F, on_forgotten: Callable[[], None] = lambda: None) -> Stream:
+        """The stream from now on. on_forgotten: called once when it is no more."""
+        self._end(key)
+        stream = Stream(
+            feed,
+            self._clock,
+            catch_up=feed.catch_up,
+            attributes=self._attributes,
+            want_key=feed.hub.request_key,
+        )
         feed.on_changed = stream.end
-        self._served[camera_id] = _ServedHub(feed, stream, self._clock.monotonic_ns(), on_forgotten)
+        self._served[key] = _ServedHub(feed, stream, self._clock.monotonic_ns(), on_forgotten)
         return stream
 
-    def end(self, camera_id: CameraId) -> None:
-        """End the sessions of a camera's clients, and forget its stream."""
-        served = self._served.pop(camera_id, None)
-        if served is not None:
-            self._refused_before += served.feed.units_refused
-            served.stream.end()
-            served.on_forgotten()
+    def end(self, camera_id: CameraId, stream: StreamName | None = None) -> None:
+        """End the sessions of a camera's clients and forget its streams; `stream`: that one alone."""
+        for each in StreamName if stream is None else (stream,):
+            self._end((camera_id, each))
 
     def end_all(self) -> None:
-        for camera_id in list(self._served):
-            self.end(camera_id)
+        for key in list(self._served):
+            self._end(key)
 
     def streams(self) -> list[Stream]:
         return [served.stream for served in self._served.values()]
@@ -88,11 +93,18 @@ class ServedHubs(Generic[F]):
     def tidy(self) -> None:
         """Forget streams that have had no session for a while."""
         now_ns = self._clock.monotonic_ns()
-        for camera_id, served in list(self._served.items()):
+        for key, served in list(self._served.items()):
             if served.stream.sessions:
                 served.used_ns = now_ns
             elif now_ns - served.used_ns > GRACE_NS:
-                self.end(camera_id)
+                self._end(key)
+
+    def _end(self, key: StreamKey) -> None:
+        served = self._served.pop(key, None)
+        if served is not None:
+            self._refused_before += served.feed.units_refused
+            served.stream.end()
+            served.on_forgotten()
 
     @property
     def players(self) -> int:

@@ -1,4 +1,4 @@
-"""One camera's hub, fed from the process that has the camera, for as long as somebody wants it.
+"""The hub of one stream of a camera, fed from the process that has it, for as long as somebody wants it.
 
 A session with the relay is made where `locate` says the camera is, and made again when it ends; the hub
 stays. What is missing meanwhile is told as a gap that lasts.
@@ -16,8 +16,9 @@ from vms.common.camera import Transport
 from vms.common.clock import Clock
 from vms.common.errors import Unavailable, VmsError
 from vms.common.ids import CameraId
+from vms.common.stream_name import StreamName
 from vms.media import Gap, GapReason, Hub
-from vms.relay.address import RelayAddress, UnixAddress
+from vms.relay.address import RelayAddress, UnixAddress, stream_path
 from vms.relay.receiver import StreamReceiver
 from vms.telemetry.logs import get_logger
 from vms.wire.errors import RequestRefused, UnsupportedMedia
@@ -25,7 +26,7 @@ from vms.wire.rtsp.client import RtspSession
 
 log = get_logger(__name__)
 
-Locate = Callable[[CameraId], RelayAddress | None]
+Locate = Callable[[CameraId, StreamName], RelayAddress | None]
 
 FIRST_RETRY_S, LONGEST_RETRY_S = 0.05, 1.0
 _ANSWER_S = 10.0
@@ -34,9 +35,12 @@ _ANSWER_S = 10.0
 class Subscription:
     """leases: how many hold it; kept by the pool. sessions, failures, crashes: counters."""
 
-    def __init__(self, camera_id: CameraId, locate: Locate, clock: Clock) -> None:
+    def __init__(
+        self, camera_id: CameraId, locate: Locate, clock: Clock, *, stream: StreamName = StreamName.MAIN
+    ) -> None:
         self.camera_id = camera_id
-        self.hub = Hub(camera_id)
+        self.stream = stream
+        self.hub = Hub(stream_path(camera_id, stream))
         self.leases = 0
         self.sessions = 0
         self.failures = 0
@@ -70,11 +74,11 @@ class Subscription:
             async with asyncio.timeout(timeout_s):
                 await self._playing.wait()
         except TimeoutError as error:
-            raise Unavailable(f"{self.camera_id}: {self._reason}") from error
+            raise Unavailable(f"{self.hub.name}: {self._reason}") from error
 
     def moved(self) -> None:
         """The camera may be elsewhere now: look at once, and leave a session with where it was."""
-        address = self._locate(self.camera_id)
+        address = self._locate(self.camera_id, self.stream)
         # Where nobody knows where it is, a session that works is left alone.
         if self._address is not None and address is not None and address != self._address:
             self._reason = "the camera moved to another process"
@@ -92,7 +96,7 @@ class Subscription:
         backoff = Backoff(FIRST_RETRY_S, LONGEST_RETRY_S)
         while True:
             self._look_again.clear()
-            address = self._address = self._locate(self.camera_id)
+            address = self._address = self._locate(self.camera_id, self.stream)
             try:
                 if address is None:
                     raise Unavailable("no process has the camera now")
@@ -103,7 +107,7 @@ class Subscription:
             except Exception as error:
                 self.crashes += 1
                 self._reason = "an internal error ended the session"
-                log.exception("relay_session_crashed", camera=self.camera_id, exc_info=error)
+                log.exception("relay_session_crashed", camera=self.hub.name, exc_info=error)
             self._address = None
             if self._playing.is_set():
                 self._playing.clear()
@@ -116,7 +120,7 @@ class Subscription:
     async def _play(self, address: RelayAddress) -> None:
         """One session, until it ends. Raises VmsError."""
         session = await RtspSession.open(
-            address.url(self.camera_id),
+            address.url(self.camera_id, self.stream),
             transport=Transport.TCP,
             clock=self._clock,
             timeout_s=_ANSWER_S,
@@ -132,11 +136,13 @@ class Subscription:
             receiver.announce()
             self._session = session
             await session.play()
+            self.hub.on_key_request = session.request_key_picture
             self.sessions += 1
             self._playing.set()
-            log.info("relay_subscribed", camera=self.camera_id, relay=str(address))
+            log.info("relay_subscribed", camera=self.hub.name, relay=str(address))
             await session.wait()
         finally:
+            self.hub.on_key_request = None
             self._session = None
             self._units_broken = self.units_broken
             self._receiver = None
@@ -150,7 +156,7 @@ class Subscription:
             return
         detail = f"relay from {address or 'nowhere'}: {self._reason}"
         self.hub.gap(Gap(last.capture_ns, None, GapReason.CAMERA_LOST, detail))
-        log.warning("relay_lost", camera=self.camera_id, reason=self._reason)
+        log.warning("relay_lost", camera=self.hub.name, reason=self._reason)
 
 
 def _reason(error: VmsError) -> str:

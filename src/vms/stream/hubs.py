@@ -3,10 +3,12 @@
 Belongs here: the seam. Does not: subscribing (vms.relay), pulling cameras (vms.ingest).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from vms.common.errors import NotFound
 from vms.common.ids import CameraId
+from vms.common.stream_name import StreamName
 from vms.media import Hub
 
 
@@ -23,8 +25,11 @@ class HubLease(Protocol):
         """Give it back; the subscription behind it may end."""
 
 
-LeaseHub = Callable[[CameraId], HubLease]
-"""Raises NotFound for an unknown camera; does not wait."""
+class LeaseHub(Protocol):
+    """Leases on the hubs of cameras' streams."""
+
+    def __call__(self, camera_id: CameraId, stream: StreamName = StreamName.MAIN, /) -> HubLease:
+        """Raises NotFound for an unknown camera and for a stream that it does not have; does not wait."""
 
 
 class OwnHub:
@@ -40,6 +45,16 @@ class OwnHub:
         """Nothing is held."""
 
 
-def own_hubs(hub: Callable[[CameraId], Hub]) -> LeaseHub:
-    """Leases on the hubs that `hub` finds in this process."""
-    return lambda camera_id: OwnHub(hub(camera_id))
+def own_hubs(
+    main: Callable[[CameraId], Hub], others: Mapping[StreamName, Callable[[CameraId], Hub]] | None = None
+) -> LeaseHub:
+    """Leases on the hubs that `main` finds in this process; others: the same for other streams than main."""
+    found = {StreamName.MAIN: main, **(others or {})}
+
+    def lease(camera_id: CameraId, stream: StreamName = StreamName.MAIN, /) -> HubLease:
+        hub = found.get(stream)
+        if hub is None:
+            raise NotFound(f"camera {camera_id} has no {stream} stream here")
+        return OwnHub(hub(camera_id))
+
+    return lease

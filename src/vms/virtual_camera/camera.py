@@ -17,16 +17,17 @@ from vms.common.clock import Clock, SystemClock
 from vms.common.source_url import SourceUrl, with_credentials
 from vms.telemetry.logs import get_logger
 from vms.virtual_camera.feeds import FootageFeed, PatternFeed
-from vms.virtual_camera.footage import load
+from vms.virtual_camera.footage import LoopLine, load
 from vms.virtual_camera.options import CameraOptions
 from vms.virtual_camera.pacing import Pace, Pacer
 from vms.virtual_camera.pattern import PatternOptions, PatternSource
 from vms.virtual_camera.tone import tone_loop
 from vms.wire.rtsp.auth import ServerAuthenticator
 from vms.wire.rtsp.server import RtspServer, ServerOptions, Stream
-from vms.wire.rtsp.server_feed import Feed
 
 log = get_logger(__name__)
+
+_Feed = FootageFeed | PatternFeed
 
 MAX_ENCODERS = 4
 _PHASE_STEP = 0.6180339887  # the golden section spreads any number of phases evenly
@@ -34,11 +35,16 @@ _PHASE_STEP = 0.6180339887  # the golden section spreads any number of phases ev
 
 @dataclass(frozen=True, slots=True)
 class VirtualCamera:
-    """One camera of a server. url: without credentials; source: with them, as a system under test needs it."""
+    """One camera of a server. url: without credentials; source: with them, as a system under test needs it.
+
+    sub_url, sub_source: of its sub stream, where it has one.
+    """
 
     number: int
     url: str
     source: SourceUrl
+    sub_url: str | None = None
+    sub_source: SourceUrl | None = None
 
 
 class VirtualCameraServer:
@@ -70,9 +76,14 @@ class VirtualCameraServer:
     async def start(self) -> None:
         """Read the footage and serve. Raises FootageInvalid, CannotListen."""
         if self._server is None:
-            feeds = await self._make_feeds()
+            feeds: dict[str, _Feed] = {
+                f"/camera-{number}": feed for number, feed in enumerate(await self._make_feeds(), 1)
+            }
+            if self.options.sub:
+                subs = await self._make_sub_feeds()
+                feeds |= {f"/camera-{number}/sub": feed for number, feed in enumerate(subs, 1)}
             self._streams = {
-                f"/camera-{number}": Stream(feed, self._clock) for number, feed in enumerate(feeds, 1)
+                path: Stream(feed, self._clock, want_key=feed.want_key) for path, feed in feeds.items()
             }
             self._server = RtspServer(
                 self._streams,
@@ -125,15 +136,20 @@ class VirtualCameraServer:
         assert self._server is not None
         host = f"[{self.options.host}]" if ":" in self.options.host else self.options.host
         url = f"rtsp://{host}:{self._server.port}/camera-{number}"
-        source = SourceUrl(url)
-        if self.options.user is not None and self.options.password is not None:
-            source = with_credentials(url, self.options.user, self.options.password)
-        return VirtualCamera(number, url, source)
+        if not self.options.sub:
+            return VirtualCamera(number, url, self._source(url))
+        sub_url = f"{url}/sub"
+        return VirtualCamera(number, url, self._source(url), sub_url, self._source(sub_url))
 
-    async def _make_feeds(self) -> list[Feed]:
+    def _source(self, url: str) -> SourceUrl:
+        if self.options.user is not None and self.options.password is not None:
+            return with_credentials(url, self.options.user, self.options.password)
+        return SourceUrl(url)
+
+    async def _make_feeds(self) -> Sequence[_Feed]:
         return await (self._make_pattern_feeds() if self.options.pattern else self._make_footage_feeds())
 
-    async def _make_footage_feeds(self) -> list[Feed]:
+    async def _make_footage_feeds(self) -> list[FootageFeed]:
         paths: tuple[Path, ...] = self.options.files
         footage = {path: await asyncio.to_thread(load, path) for path in dict.fromkeys(paths)}
         return [
@@ -147,29 +163,42 @@ class VirtualCameraServer:
             for index in range(self.options.count)
         ]
 
-    async def _make_pattern_feeds(self) -> list[Feed]:
+    async def _make_pattern_feeds(self) -> list[PatternFeed]:
         options = self.options
-        encoders = min(options.count, MAX_ENCODERS)
-        shared = options.count > encoders
-        sources = [
-            await asyncio.to_thread(
-                PatternSource,
-                PatternOptions(
-                    width=options.width,
-                    height=options.height,
-                    frames_per_second=options.frames_per_second,
-                    bitrate=options.bitrate,
-                    name=f"picture {number} of {encoders}" if shared else f"camera {number}",
-                    camera=number,
-                ),
-                self._clock,
-            )
-            for number in range(1, encoders + 1)
-        ]
-        tone = await asyncio.to_thread(tone_loop, options.audio)
+        form = PatternOptions(
+            width=options.width,
+            height=options.height,
+            frames_per_second=options.frames_per_second,
+            bitrate=options.bitrate,
+            name="",
+            camera=0,
+        )
+        return await self._feeds_of(form, await asyncio.to_thread(tone_loop, options.audio))
+
+    async def _make_sub_feeds(self) -> list[PatternFeed]:
+        options = self.options
+        form = PatternOptions(
+            width=options.sub_width,
+            height=options.sub_height,
+            frames_per_second=options.sub_frames_per_second,
+            bitrate=options.sub_bitrate,
+            name=" sub",
+            camera=0,
+        )
+        return await self._feeds_of(form, None)
+
+    async def _feeds_of(self, form: PatternOptions, tone: LoopLine | None) -> list[PatternFeed]:
+        """form: of every camera's picture; what its name holds goes behind the camera's."""
+        count = self.options.count
+        encoders = min(count, MAX_ENCODERS)
+        sources = []
+        for number in range(1, encoders + 1):
+            name = f"picture {number} of {encoders}" if count > encoders else f"camera {number}"
+            own = form._replace(name=name + form.name, camera=number)
+            sources.append(await asyncio.to_thread(PatternSource, own, self._clock))
         return [
             PatternFeed(sources[index % encoders], tone, self._pacer, self._pace(index), self._clock)
-            for index in range(options.count)
+            for index in range(count)
         ]
 
     def _pace(self, index: int) -> Pace:

@@ -76,6 +76,9 @@ class FootageFeed:
             player.end()
             self._pacer.remove(player)
 
+    def want_key(self) -> None:
+        """Footage has its key pictures where it has them."""
+
     def join(self) -> Sequence[StartPoint]:
         sequence_number, timestamp = self._players[0].next_key()
         # The other lines begin with that picture; with which packet is not known yet.
@@ -128,9 +131,13 @@ class PatternFeed:
             self._audio.end()
             self._pacer.remove(self._audio)
 
+    def want_key(self) -> None:
+        """Encode a key picture soon."""
+        self._source.want_key()
+
     def join(self) -> Sequence[StartPoint]:
         # A camera gives a new client a key picture at once; its number is known when it is encoded.
-        self._source.want_key()
+        self.want_key()
         now_ns = self._clock.monotonic_ns()
         return [StartPoint(None, self.rtp_timestamp(line, now_ns)) for line in range(len(self.lines))]
 

@@ -26,6 +26,7 @@ class CameraOptions:
         a file shows it from the beginning, the others start elsewhere, so that they differ.
     pattern: draw a moving picture with a readable clock instead of reading files.
     count: cameras, at /camera-1 … /camera-N.
+    sub: a smaller drawn picture beside each, at /camera-1/sub …, as a camera's sub stream; encoded while it is watched.
     host, port: where RTSP is served; port 0 takes any free one.
     user, password: digest credentials that clients must give; needed on anything but loopback.
     drop_after_s: once, this long after the start, all connections are closed and none is taken for
@@ -33,13 +34,14 @@ class CameraOptions:
     jitter_ms: each picture leaves later by a random part of this, in order.
     loss_percent: of RTP packets over UDP, left out at random; numbered as if they had been sent.
     spread_ms: the shortest and the longest time over which a picture's packets are spread.
-    width, height, frames_per_second, bitrate, audio: of the pattern. bitrate in bits a second.
+    width, height, frames_per_second, bitrate, audio: of the pattern. bitrate in bits a second. sub_…: of the sub stream.
     seed: makes random choices repeatable.
     """
 
     files: tuple[Path, ...] = ()
     pattern: bool = False
     count: int = 1
+    sub: bool = False
     host: str = "127.0.0.1"
     port: int = 0
     user: str | None = None
@@ -54,6 +56,10 @@ class CameraOptions:
     frames_per_second: int = 25
     bitrate: int = 2_000_000
     audio: PatternAudio = PatternAudio.NONE
+    sub_width: int = 640
+    sub_height: int = 360
+    sub_frames_per_second: int = 12
+    sub_bitrate: int = 300_000
     seed: int | None = None
 
     def __post_init__(self) -> None:
@@ -82,11 +88,16 @@ class CameraOptions:
             "height": (self.height, 180, 2160),
             "frames_per_second": (self.frames_per_second, 1, 60),
             "bitrate": (self.bitrate, 50_000, 100_000_000),
+            "sub_width": (self.sub_width, 320, 3840),
+            "sub_height": (self.sub_height, 180, 2160),
+            "sub_frames_per_second": (self.sub_frames_per_second, 1, 60),
+            "sub_bitrate": (self.sub_bitrate, 50_000, 100_000_000),
         }
         for name, (value, least, most) in ranges.items():
             if not least <= value <= most:
                 raise OptionsInvalid(f"{name} is {value}; allowed: {least} to {most}")
-        if self.width % 16 or self.height % 2:
-            raise OptionsInvalid(
-                f"the picture is {self.width}x{self.height}; use a width that is a multiple of 16 and an even height"
-            )
+        for width, height in ((self.width, self.height), (self.sub_width, self.sub_height)):
+            if width % 16 or height % 2:
+                raise OptionsInvalid(
+                    f"the picture is {width}x{height}; use a width that is a multiple of 16 and an even height"
+                )

@@ -190,6 +190,14 @@ class RtspSession:
                 with suppress(VmsError):  # a receiver that cannot use the last unit changes nothing any more
                     line.stream.depayloader.flush()
 
+    def request_key_picture(self) -> None:
+        """Ask the server for a key picture (PLI, RFC 4585 §6.3.1). It may ignore that, and servers without
+        RTP/AVPF mostly do; nothing is awaited and nothing goes to a line that has sent no packet yet."""
+        for line in self._lines:
+            stream = line.stream
+            if stream.line.kind is MediaKind.VIDEO and stream.ssrc and not self._closed:
+                self._send_rtcp(line, rtcp.PictureLossIndication(self._ssrc, stream.ssrc))
+
     @property
     def counters(self) -> SessionCounters:
         """The counters as they stand now."""
@@ -325,18 +333,24 @@ class RtspSession:
 
     def _report(self) -> None:
         """Tell the server how its media arrives (RFC 3550 §6.4.2)."""
-        connection = self._requester.connection
-        assert connection is not None
         now_ns = self._clock.monotonic_ns()
         for line in self._lines:
             blocks = (line.stream.report_block(now_ns),) if line.stream.expected >= 0 else ()
-            description = rtcp.SourceDescription(self._ssrc, self._cname)
-            packet = rtcp.pack((rtcp.ReceiverReport(self._ssrc, blocks), description))
-            if line.udp is not None:
-                line.udp.send_report(packet)
-            else:
-                connection.send_interleaved(line.report_channel, packet)
+            self._send_rtcp(line, blocks=blocks)
         self._report_later()
+
+    def _send_rtcp(
+        self, line: _Line, *feedback: rtcp.Packet, blocks: tuple[rtcp.ReportBlock, ...] = ()
+    ) -> None:
+        """A compound packet, a receiver report first (RFC 3550 §6.1)."""
+        connection = self._requester.connection
+        assert connection is not None
+        report = rtcp.ReceiverReport(self._ssrc, blocks)
+        packet = rtcp.pack((report, rtcp.SourceDescription(self._ssrc, self._cname), *feedback))
+        if line.udp is not None:
+            line.udp.send_report(packet)
+        else:
+            connection.send_interleaved(line.report_channel, packet)
 
     def _watch_connection(self) -> None:
         connection = self._requester.connection

@@ -157,7 +157,10 @@ class Connection(asyncio.Protocol):
                 end = position + _FRAME_HEADER_BYTES + int.from_bytes(received[position + 2 : position + 4])
                 if end > len(received):
                     break
-                position = end  # the client's RTCP: that it came is all we need to know
+                if self._session is not None:
+                    channel = received[position + 1]
+                    self._session.heard(channel, bytes(received[position + _FRAME_HEADER_BYTES : end]))
+                position = end
                 continue
             found = take_message(received, position)
             if found is None:

@@ -22,7 +22,7 @@ class DatagramPorts:
 
     def __init__(self) -> None:
         self._pairs: dict[str, tuple[socket.socket, socket.socket]] = {}
-        self._listeners: dict[tuple[str, int], Callable[[], None]] = {}
+        self._listeners: dict[tuple[str, int], Callable[[bytes], None]] = {}
 
     def pair(self, local_address: str) -> tuple[socket.socket, socket.socket]:
         """The RTP and the RTCP socket at an address of this machine. Raises PeerGone when none can be had."""
@@ -34,8 +34,8 @@ class DatagramPorts:
                 loop.add_reader(each, self._read, each)
         return pair
 
-    def listen(self, address: str, rtcp_port: int, heard: Callable[[], None]) -> None:
-        """Call `heard` for each datagram from a client's RTCP port."""
+    def listen(self, address: str, rtcp_port: int, heard: Callable[[bytes], None]) -> None:
+        """Call `heard` with each datagram from a client's RTCP port."""
         self._listeners[address, rtcp_port] = heard
 
     def forget(self, address: str, rtcp_port: int) -> None:
@@ -51,15 +51,14 @@ class DatagramPorts:
         self._listeners.clear()
 
     def _read(self, source: socket.socket) -> None:
-        # What clients send is not looked into: that they send says that they are there.
         for _ in range(_READS_A_CALL):
             try:
-                _, address = source.recvfrom(_MAX_DATAGRAM)
+                packet, address = source.recvfrom(_MAX_DATAGRAM)
             except OSError:
                 return
             heard = self._listeners.get((address[0], address[1]))
             if heard is not None:
-                heard()
+                heard(packet)
 
 
 def _open_pair(local_address: str) -> tuple[socket.socket, socket.socket]:

@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from vms.wire import rtcp
 from vms.wire.errors import ProtocolError
 from vms.wire.rtsp.server_feed import RtpRun, StartPoint
 from vms.wire.rtsp.server_ports import DatagramPorts
@@ -58,6 +59,11 @@ class Session:
         self._missed: Sequence[RtpRun] = ()
         self._over = False
         stream.sessions += 1
+
+    def heard(self, channel: int, packet: bytes) -> None:
+        """Take what the client sent interleaved: RTCP, on the channel behind a line's own (RFC 2326 §10.12)."""
+        if self._receiver is not None and channel - 1 in self._channels.values():
+            self._take_feedback(packet)
 
     @property
     def lines(self) -> list[int]:
@@ -141,6 +147,22 @@ class Session:
     def _may_use_datagrams(self) -> bool:
         return not self._channels and bool(self._link.peer_address)
 
+    def _heard_by_datagram(self, packet: bytes) -> None:
+        self._link.heard()
+        if self._receiver is not None:
+            self._take_feedback(packet)
+
+    def _take_feedback(self, packet: bytes) -> None:
+        """A wish for a key picture goes on to the stream; reports and what is malformed only say that it is there."""
+        if rtcp.PSFB not in packet[1::4]:  # most packets are reports, and need not be parsed
+            return
+        try:
+            found = rtcp.parse(packet)
+        except ProtocolError:
+            return
+        if any(isinstance(each, rtcp.PictureLossIndication | rtcp.FullIntraRequest) for each in found):
+            self.stream.want_key()
+
     def _forget_ports(self, line: int) -> None:
         if line in self._addresses:
             self._link.ports.forget(*self._addresses[line][1])
@@ -158,12 +180,12 @@ class Session:
         # that sends elsewhere can be turned against others.
         peer = self._link.peer_address
         self._forget_ports(line)
-        rtp, rtcp = self._link.ports.pair(self._link.local_address)
+        media, reports = self._link.ports.pair(self._link.local_address)
         self._addresses[line] = ((peer, client_port[0]), (peer, client_port[1]))
-        self._link.ports.listen(peer, client_port[1], self._link.heard)
+        self._link.ports.listen(peer, client_port[1], self._heard_by_datagram)
         return TransportSpec(
             tcp=False,
             client_port=client_port,
-            server_port=(rtp.getsockname()[1], rtcp.getsockname()[1]),
+            server_port=(media.getsockname()[1], reports.getsockname()[1]),
             ssrc=self.stream.lines[line].ssrc,
         )

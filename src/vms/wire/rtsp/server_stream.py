@@ -25,6 +25,7 @@ class Stream:
     catch_up: what a client that joins now gets before the runs that are pushed to all: packets from the
         newest key picture on, up to those that were pushed last, so that numbers go on without a hole.
         Without it, or when it gives none, a client waits for the next key picture.
+    want_key: called when a client asks for a key picture, or has to wait for one, as often as it does; whoever makes them keeps measure.
     attributes: what the session description says of a line beyond what any receiver needs.
     sessions: how many clients have set it up, playing or not; kept by server_session.
     """
@@ -36,7 +37,9 @@ class Stream:
         *,
         catch_up: Callable[[], Sequence[RtpRun]] = tuple,
         attributes: Callable[[FeedLine], Iterable[Attribute]] = lambda line: (),
+        want_key: Callable[[], None] = lambda: None,
     ) -> None:
+        self.want_key = want_key
         self.sessions = 0
         self._feed = feed
         self._clock = clock
@@ -69,6 +72,8 @@ class Stream:
             self._report_due_ns = self._clock.monotonic_ns() + round(REPORT_INTERVAL_S * 1e9)
         points = list(self._feed.join())
         runs = self._catch_up() if catch_up else ()
+        if not runs:
+            self.want_key()  # it would wait for the next one that comes by itself
         for run in reversed([run for run in runs if run.packet_count]):
             points[run.line] = StartPoint(run.sequence_number, run.timestamp)
         return points, runs
