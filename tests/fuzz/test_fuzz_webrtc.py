@@ -1,7 +1,9 @@
 """Datagrams and offers that were bent at random, through everything a viewer can reach."""
 
+import asyncio
 import contextlib
 import random
+import re
 import secrets
 import time
 import tracemalloc
@@ -12,7 +14,9 @@ from bench._viewer import SinkViewer
 from OpenSSL import SSL
 from tests.wire.test_webrtc_negotiation import CHROMIUM, LOCAL
 
+from vms.api.trickle import new_ufrag_of
 from vms.common.clock import ManualClock
+from vms.common.errors import InvalidInput
 from vms.format import nal
 from vms.format.errors import FormatError
 from vms.wire import rtcp
@@ -173,6 +177,91 @@ async def test_bent_datagrams_never_trouble_the_port() -> None:
     rounds(act)
     endpoint.close()
     viewer.close()
+
+
+async def test_bent_streams_of_ice_over_tcp_are_taken_or_closed() -> None:
+    endpoint = WebRtcEndpoint(0, ManualClock())
+    endpoint.open()
+    viewer = SinkViewer()
+    peer = endpoint.accept(RemoteOffer.parse(viewer.offer()))
+    username = (stun.USERNAME, f"{peer.ufrag}:{viewer.ufrag}".encode())
+    check = stun.build(stun.BINDING_REQUEST, bytes(12), [username], peer.pwd.encode())
+    seed = b"".join(
+        len(each).to_bytes(2, "big") + each
+        for each in (check, b"\x16\xfe\xfd" + bytes(60), check, b"\x80\xc9\0\1" + bytes(40), b"")
+    )
+
+    def act(rng: random.Random) -> None:
+        connection = endpoint.tcp_connection()
+        transport = ScriptedTransport()
+        connection.connection_made(transport)
+        data, at = bend(seed * 3, rng), 0
+        while at < len(data) and not transport.closed:
+            size = rng.choice((1, 2, 3, 50, 1000))
+            connection.data_received(data[at : at + size])
+            at += size
+            assert len(connection._unread) <= 2 + 2048
+        connection.connection_lost(None)
+        endpoint.sweep()
+
+    rounds(act)
+    assert not endpoint._unproven
+    assert not endpoint._by_path
+    endpoint.close()
+    viewer.close()
+
+
+class ScriptedTransport(asyncio.Transport):
+    """A connection from this machine that takes everything."""
+
+    def __init__(self) -> None:
+        super().__init__({"peername": ("127.0.0.1", 9)})
+        self.closed = False
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        assert not self.closed
+
+    def close(self) -> None:
+        self.closed = True
+
+    def abort(self) -> None:
+        self.closed = True
+
+
+def test_bent_fragments_are_taken_or_refused() -> None:
+    seed = (
+        b"a=ice-ufrag:abcd\r\na=ice-pwd:0123456789012345678901\r\nm=video 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\n"
+        b"a=candidate:1 1 udp 1 192.0.2.1 5000 typ host\r\na=end-of-candidates\r\n"
+    )
+
+    def act(rng: random.Random) -> None:
+        text = bend(seed, rng).decode(errors="replace")
+        with contextlib.suppress(InvalidInput):
+            assert re.fullmatch("[A-Za-z0-9+/]{4,256}", new_ufrag_of(text))
+
+    rounds(act, 0.5)
+
+
+def test_bent_rtcp_in_the_clear_raises_one_error() -> None:
+    """What a viewer with a key may send: it comes to the parser authenticated."""
+    seed = rtcp.pack(
+        [
+            rtcp.ReceiverReport(1),
+            rtcp.Nack(1, 2, (3, 4, 30)),
+            rtcp.PictureLossIndication(1, 2),
+            rtcp.ReceiverReferenceTime(1, 2),
+        ]
+    )
+
+    def act(rng: random.Random) -> None:
+        with contextlib.suppress(ProtocolError):
+            rtcp.parse(bend(seed, rng))
+
+    rounds(act, 0.5)
 
 
 def test_bent_access_units_are_packetised_or_refused() -> None:

@@ -9,6 +9,7 @@ from playwright.async_api import Page, async_playwright
 from tests.stream.lossy_relay import lossy_relay
 from tests.stream.scripted_stream import CAMERA, Camera, h264_pictures
 
+from vms.common.stream_name import StreamName
 from vms.media import Codec
 from vms.stream import StreamService
 from vms.wire.webrtc.srtp import SrtpProfile
@@ -119,6 +120,30 @@ async def test_chromium_is_told_the_end_of_its_session(page: Page, serve: Serve)
         assert service.viewers(CAMERA) == 0
 
 
+async def test_chromium_changes_to_the_other_stream_and_back_without_a_break(
+    page: Page, serve: Serve
+) -> None:
+    camera, sub = Camera(h264_pictures(50, width=640)), Camera(h264_pictures(50, width=320))
+    service = await serve(camera, sub)
+    async with camera.live(), sub.live():
+        answer = await service.offer(CAMERA, await page.evaluate(OFFER), StreamName.SUB)
+        await page.evaluate(ANSWER, answer.sdp)
+        await until(page, decoded(20))
+        for stream, width in ((StreamName.MAIN, 640), (StreamName.SUB, 320)):
+            await service.select(answer.session_id, stream)
+            found = await until(page, lambda found, width=width: found["video"]["frameWidth"] == width)
+            found = await until(page, decoded(found["video"]["framesDecoded"] + 20))
+        video = found["video"]
+        assert (video["packetsLost"], video["pliCount"], video["nackCount"]) == (0, 0, 0)
+        assert video["framesDecoded"] + video["framesDropped"] + 10 >= video["framesReceived"]
+        async with asyncio.timeout(10):
+            while (stats := service.session_stats(answer.session_id)).round_trip_s is None:
+                await asyncio.sleep(0.1)
+        assert stats.switches == 2
+        assert stats.fraction_lost == 0
+        assert stats.jitter_s is not None
+
+
 async def test_chromium_gets_one_percent_of_lost_packets_back_without_a_lost_picture(
     page: Page, serve: Serve
 ) -> None:
@@ -141,6 +166,7 @@ async def test_chromium_gets_one_percent_of_lost_packets_back_without_a_lost_pic
             assert video["pliCount"] == 0
             assert video["framesDropped"] == 0
             assert video["nackCount"] >= len(relay.dropped) - 1
+            assert video["retransmittedPacketsReceived"] >= len(relay.dropped) - 1
             (watching,) = service._viewers.values()
             assert watching.counters.resent >= len(relay.dropped) - 1
 
@@ -165,6 +191,7 @@ async def test_chromium_goes_on_from_the_group_of_pictures_when_a_packet_stays_l
             (watching,) = service._viewers.values()
             assert watching._video is not None
             assert watching._video._next is not None
+            watching._video.rtx = None  # sent again as it was, it is lost again
             doomed.add(watching._video._next & 0xFFFF)
             await until(page, lambda found: found["video"]["pliCount"] >= 1)
             assert camera.pushed < 100, "the request came after the group of pictures outgrew a burst"

@@ -103,7 +103,7 @@ async def test_all_viewers_get_all_pictures_and_each_is_first_in_turn(
     service = await serve(camera)
     camera.push()
     watchers = [await watch(service) for _ in range(4)]
-    egress = service._egresses[CAMERA]
+    egress = service.egress(CAMERA)
     first = []
     for _ in range(8):
         camera.push()
@@ -125,7 +125,7 @@ async def test_a_walk_that_was_interrupted_is_not_gone_on_with_for_the_next_view
     service = await serve(camera)
     camera.push()
     first = await watch(service)
-    egress = service._egresses[CAMERA]
+    egress = service.egress(CAMERA)
     camera.push()  # its walk is about to begin
     viewer = egress.viewers[0]
     egress.remove(viewer)
@@ -274,7 +274,7 @@ async def test_sound_goes_along_with_its_own_reports_on_the_same_clock(serve: Se
     for _ in range(5):
         camera.push()
     await watcher.until(lambda: len(watcher.audio) == 5 and len(watcher.pictures()) == 6)
-    egress = service._egresses[CAMERA]
+    egress = service.egress(CAMERA)
     assert all(packet[12:] == bytes([0xD5]) * 320 for packet in watcher.audio)
     await watcher.until(lambda: watcher.reports(egress.video_ssrc))
     (report, *_) = watcher.reports(egress.video_ssrc)

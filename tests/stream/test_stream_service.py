@@ -112,7 +112,7 @@ async def test_an_offer_that_cannot_be_answered_is_refused_and_leaves_nothing(
         await service.offer(CAMERA, offer.replace(old, new))
     assert isinstance(refused.value, InvalidInput)
     assert service.endpoint.peers == {}
-    assert service._egresses == {}
+    assert list(service._egresses) == []
 
 
 async def test_audio_of_the_camera_is_offered_only_where_it_needs_no_conversion(
@@ -135,7 +135,7 @@ async def test_sessions_that_only_wait_do_not_count_as_viewers_and_hold_no_hub(
     assert camera.hub.sinks == ()
     await service.end(first.session_id)
     service.end_camera(CAMERA)
-    assert service._egresses == {}
+    assert list(service._egresses) == []
     with pytest.raises(NotFound):
         await service.end(second.session_id)
 
@@ -162,7 +162,7 @@ async def test_two_cameras_share_the_port_and_nothing_else(watch: Watch, serve: 
     camera = Camera()
     service = await serve(camera)
     other = Hub("other")
-    service._lease = own_hubs({CAMERA: camera.hub, CameraId("other"): other}.__getitem__)
+    service._egresses.lease = own_hubs({CAMERA: camera.hub, CameraId("other"): other}.__getitem__)
     camera.push()
     watcher = await watch(service)
     with pytest.raises(NotViewable):

@@ -64,6 +64,7 @@ class Source:
     def __init__(self) -> None:
         self.gop: list[Frame] = []
         self.pumped = 0
+        self.key_requests = 0
         self.next_video_index = 0
 
     def add(self, viewer: Viewer) -> None: ...
@@ -75,6 +76,9 @@ class Source:
 
     def burst(self) -> list[Frame]:
         return self.gop
+
+    def request_key(self) -> None:
+        self.key_requests += 1
 
 
 class Stage:
@@ -96,7 +100,7 @@ class Stage:
     def deliver(self, count: int = 1) -> None:
         for _ in range(count):
             self.clock.advance(0.04)
-            self.viewer.deliver(self.frame(), self.clock.monotonic_ns())
+            self.viewer.deliver(self.frame(), self.clock.monotonic_ns(), self.source)
 
     def drain(self) -> bool:
         return self.viewer.drain(1 << 30, self.clock.monotonic_ns())
@@ -161,8 +165,16 @@ def test_a_picture_that_the_burst_holds_already_is_not_sent_again(stage: Stage) 
     stage.drain()
     sent = len(stage.port.packets)
     for frame in frames[3:]:  # their walk had not reached this viewer when it joined
-        stage.viewer.deliver(frame, stage.clock.monotonic_ns())
+        stage.viewer.deliver(frame, stage.clock.monotonic_ns(), stage.source)
     assert len(stage.port.packets) == sent
+
+
+def test_a_viewer_that_joins_where_no_burst_can_be_given_asks_for_a_key_picture(stage: Stage) -> None:
+    assert stage.source.key_requests == 1
+    stage.deliver(2)
+    stage.viewer.feedback([rtcp.PictureLossIndication(1, SSRC)])
+    assert stage.source.key_requests == 2
+    assert stage.viewer.counters.key_requests_answered == 0
 
 
 def test_key_requests_are_answered_once_a_second(stage: Stage) -> None:
@@ -226,3 +238,61 @@ def test_nothing_is_sent_after_the_end(stage: Stage) -> None:
     stage.viewer.feedback([rtcp.PictureLossIndication(1, SSRC)])
     assert not stage.drain()
     assert len(stage.port.packets) == sent
+
+
+def test_a_viewer_that_skips_asks_until_a_key_picture_comes(stage: Stage) -> None:
+    stage.deliver()
+    stage.viewer.skip_to_key()
+    asked = stage.source.key_requests
+    stage.deliver(29)
+    assert stage.source.key_requests == asked + 1
+    stage.deliver(30)
+    assert stage.source.key_requests == asked + 1, "it has its key picture"
+
+
+def test_a_viewer_asks_its_next_source_again_and_answers_its_own_request_before_its_first_picture(
+    stage: Stage,
+) -> None:
+    stage.viewer.feedback([rtcp.PictureLossIndication(1, SSRC)])
+    assert stage.source.key_requests == 2
+    following = Source()
+    stage.viewer.switch(following)
+    stage.frame()
+    for _ in range(29):
+        stage.clock.advance(0.04)
+        stage.viewer.deliver(stage.frame(), stage.clock.monotonic_ns(), following)
+    assert following.key_requests == 2
+    assert stage.viewer.following is following
+
+
+def test_a_switch_while_a_picture_is_half_sent_goes_on_after_the_key_picture(stage: Stage) -> None:
+    stage.deliver(2)
+    stage.port.has_room(0)
+    stage.deliver()
+    following = Source()
+    stage.viewer.switch(following)
+    other = Stage()
+    frames = [other.frame() for _ in range(3)]
+    now_ns = stage.clock.monotonic_ns()
+    stage.viewer.deliver(frames[0], now_ns, following)
+    stage.port.has_room(1000)
+    stage.drain()
+    assert stage.viewer.counters.frames == 4
+    for frame in frames[1:]:
+        stage.viewer.deliver(frame, now_ns, following)
+    assert stage.viewer.counters.frames == 6
+
+
+def test_a_key_picture_that_meets_a_full_queue_takes_its_place(stage: Stage) -> None:
+    stage.port.has_room(0)
+    stage.deliver(QUEUE_MAX_FRAMES)
+    assert stage.viewer.counters.frames_skipped == 0
+    while stage.camera.pushed % 30:
+        stage.frame()
+    stage.deliver()
+    assert stage.viewer.counters.frames_skipped == QUEUE_MAX_FRAMES
+    stage.port.has_room(1000)
+    stage.drain()
+    before = stage.viewer.counters.frames
+    stage.deliver(2)
+    assert stage.viewer.counters.frames == before + 2

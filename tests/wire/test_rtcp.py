@@ -102,3 +102,20 @@ def test_wall_clock_times_survive_ntp_within_a_nanosecond(unix_ns: int) -> None:
 def test_the_ntp_epoch_is_1900() -> None:
     assert rtcp.unix_ns_to_ntp(0) == 2_208_988_800 << 32
     assert rtcp.middle_32(0x1122334455667788) == 0x33445566
+
+
+def test_estimated_bit_rates_go_both_ways_to_18_bits_and_cut_ones_are_refused() -> None:
+    for bitrate in (0, 1, 262_143, 262_144, 1_500_000, 7 * 10**12):
+        packet = rtcp.ReceiverEstimatedBitrate(1, bitrate, (7, 8))
+        (parsed,) = rtcp.parse(packet.pack())
+        assert isinstance(parsed, rtcp.ReceiverEstimatedBitrate)
+        assert (parsed.sender_ssrc, parsed.media_ssrcs) == (1, (7, 8))
+        assert bitrate - bitrate / (1 << 17) <= parsed.bitrate_bps <= bitrate
+    # draft-alvestrand-rmcat-remb-03 §2.2: num SSRC, BR Exp, BR Mantissa
+    example = bytes.fromhex("8fce0005 00000001 00000000 52454d42 010bd8fd 00000007".replace(" ", ""))
+    (parsed,) = rtcp.parse(example)
+    assert isinstance(parsed, rtcp.ReceiverEstimatedBitrate)
+    assert parsed.bitrate_bps == 0x3D8FD << 2
+    with pytest.raises(ProtocolError, match="REMB"):
+        rtcp.parse(bytes.fromhex("8fce0004 00000001 00000000 52454d42 020bd8fd".replace(" ", "")))
+    assert rtcp.parse(bytes.fromhex("8fce0003 00000001 00000000 41424344".replace(" ", ""))) == []

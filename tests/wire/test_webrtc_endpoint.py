@@ -11,11 +11,12 @@ from bench._viewer import SinkViewer
 from vms.common.clock import ManualClock
 from vms.wire import rtcp
 from vms.wire.webrtc import stun
-from vms.wire.webrtc.endpoint import MAX_WAITING, PortUnavailable, TooManyViewers, WebRtcEndpoint
+from vms.wire.webrtc.endpoint import MAX_PEERS, PortUnavailable, TooManyViewers, WebRtcEndpoint
 from vms.wire.webrtc.negotiation import LocalTransport, Outgoing, RemoteOffer, write_answer
 from vms.wire.webrtc.peer import (
     CONSENT_NS,
     MAX_DATAGRAMS_PER_SECOND,
+    MAX_OCTETS_PER_SECOND,
     SETUP_NS,
     CloseReason,
     Peer,
@@ -305,6 +306,25 @@ async def test_a_viewer_that_floods_is_heard_only_up_to_its_allowance(
     assert peer.datagrams_dropped == 100
 
 
+async def test_a_viewer_that_asks_for_everything_again_and_again_is_heard_only_up_to_its_allowance(
+    endpoint: WebRtcEndpoint, viewer: SinkViewer
+) -> None:
+    peer, listener = await connect(endpoint, viewer)
+    endpoint.sweep()
+    seen, nack = endpoint.datagrams_received, rtcp.pack([rtcp.Nack(1, 2, tuple(range(0, 60_000, 200)))])
+    most = MAX_OCTETS_PER_SECOND // len(nack)
+    for number in range(2 * most):
+        viewer.send_rtcp(nack)
+        await until_handled(endpoint, seen + number + 1)
+    assert 0 < listener.packets.qsize() <= most
+    assert peer.datagrams_dropped >= most
+    endpoint.sweep()  # a second later
+    before = listener.packets.qsize()
+    viewer.send_rtcp(nack)
+    await until_handled(endpoint, seen + 2 * most + 1)
+    assert listener.packets.qsize() == before + 1
+
+
 @pytest.mark.parametrize("datagram", [b"", b"\x16", b"\x80"])
 async def test_a_datagram_of_no_protocol_s_length_from_a_viewer_s_address_is_ignored(
     endpoint: WebRtcEndpoint, viewer: SinkViewer, datagram: bytes
@@ -317,9 +337,21 @@ async def test_a_datagram_of_no_protocol_s_length_from_a_viewer_s_address_is_ign
     assert endpoint.datagrams_ignored == before + 1
 
 
-async def test_sessions_that_wait_are_bounded(endpoint: WebRtcEndpoint, viewer: SinkViewer) -> None:
+async def test_a_session_that_nobody_took_up_frees_its_place_too(
+    endpoint: WebRtcEndpoint, viewer: SinkViewer, clock: ManualClock
+) -> None:
+    endpoint.restart(endpoint.accept(RemoteOffer.parse(viewer.offer())), "after")
+    clock.advance(SETUP_NS / 1e9)
+    endpoint.sweep()
+    assert endpoint.peers == {}
+    assert endpoint._restarting == {}
+
+
+async def test_sessions_are_bounded_and_none_is_refused_below_the_bound(
+    endpoint: WebRtcEndpoint, viewer: SinkViewer
+) -> None:
     offer = RemoteOffer.parse(viewer.offer())
-    for _ in range(MAX_WAITING):
+    for _ in range(MAX_PEERS):
         endpoint.accept(offer)
     with pytest.raises(TooManyViewers):
         endpoint.accept(offer)

@@ -142,7 +142,7 @@ def test_the_answer_is_ice_lite_passive_and_sends_only() -> None:
         assert section.has("rtcp-mux")
         assert section.attribute("ice-pwd") == "ourpassword0123456789"
     assert video.formats == ["102"]
-    assert video.values("rtcp-fb") == ["102 nack", "102 nack pli", "102 ccm fir"]
+    assert video.values("rtcp-fb") == ["102 nack", "102 nack pli", "102 ccm fir", "102 goog-remb"]
     assert video.attribute("extmap") == f"5 {PLAYOUT_DELAY}"
     assert video.attribute("rtcp-xr") == "rcvr-rtt=all"
     assert audio.formats == ["8"]
@@ -156,8 +156,32 @@ def test_feedback_for_all_formats_and_capture_time_are_taken_when_offered() -> N
     )
     send = RemoteOffer.parse(text).h264("42")
     assert send is not None
-    assert send.feedback == ("nack", "nack pli", "ccm fir", "rrtr")
+    assert send.feedback == ("nack", "nack pli", "ccm fir", "goog-remb", "rrtr")
     assert send.extensions == {ABS_CAPTURE_TIME: 3, PLAYOUT_DELAY: 5}
+
+
+def test_retransmissions_get_the_payload_type_that_names_the_chosen_format_and_an_ssrc_of_their_own() -> None:
+    offer = RemoteOffer.parse(CHROMIUM)
+    send = offer.h264("42")
+    assert send is not None
+    assert (send.payload_type, send.rtx_payload_type) == (102, 103)
+    (video, *_) = SessionDescription.parse(write_answer(offer, LOCAL, [Outgoing(send, 1111, 3333)])).media
+    assert video.formats == ["102", "103"]
+    rtpmap = video.rtpmap(103)
+    assert rtpmap is not None
+    assert (rtpmap.encoding_name, rtpmap.clock_rate) == ("rtx", 90_000)
+    assert video.fmtp(103) == {"apt": "102"}
+    assert video.attribute("ssrc-group") == "FID 1111 3333"
+    assert video.values("ssrc") == ["1111 cname:porch", "3333 cname:porch"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("apt=102", "apt=99"), ("rtx/90000", "rtx/8000"), (" nack\n", " other\n")]
+)
+def test_retransmissions_are_not_sent_where_they_were_not_offered_for_the_format(old: str, new: str) -> None:
+    send = RemoteOffer.parse(CHROMIUM.replace(old, new)).h264("42")
+    assert send is not None
+    assert send.rtx_payload_type is None
 
 
 def test_a_section_that_is_not_sent_is_refused_and_leaves_the_bundle() -> None:
@@ -216,3 +240,8 @@ def test_any_mixture_of_offer_lines_gives_an_answer_or_a_typed_error(lines: list
     send = offer.h264("42")
     if send is not None:
         SessionDescription.parse(write_answer(offer, LOCAL, [Outgoing(send, 1)]))
+
+
+def test_a_transport_does_not_show_its_password() -> None:
+    local = LocalTransport("ours", "the password", Fingerprint("sha-256", "AB"), [], "x")
+    assert "the password" not in repr(local)

@@ -11,7 +11,7 @@ from vms.common.clock import NS
 from vms.wire import rtp
 from vms.wire.rtcp import ntp_to_unix_ns, unix_ns_to_ntp
 from vms.wire.webrtc.frame import MAX_EXTENSION_BYTES, MAX_PAYLOAD_BYTES, Frame, HeaderFormat
-from vms.wire.webrtc.rtp_stream import HISTORY_NS, RtpStream
+from vms.wire.webrtc.rtp_stream import HISTORY_NS, MOST_AHEAD_NS, MOST_BACK_NS, RtpStream
 from vms.wire.webrtc.srtp import GcmSender
 
 FORMAT = HeaderFormat(0xABCD, 102, playout_delay=5, abs_capture_time=3)
@@ -191,7 +191,7 @@ def test_no_index_is_ever_encrypted_over_different_bytes(data: st.DataObject) ->
             video.resend(data.draw(st.integers(0, 0xFFFF)), wire, TO)
         elif action == "replay" and frames:
             again = frames[data.draw(st.integers(0, len(frames) - 1))]
-            resume_at = video.send(again.at(data.draw(st.integers(0, 1 << 40))), wire, TO, now_ns)
+            resume_at = video.send(again, wire, TO, now_ns)
         else:
             frame = numbering.frame(*data.draw(st.lists(st.sampled_from([10, 500, 500, 900]), min_size=1)))
             frames.append(frame)
@@ -206,3 +206,105 @@ def test_the_first_sequence_number_leaves_no_doubt_about_the_rollover_counter(fi
     wire, numbering = Wire(), Numbering(first)
     stream().send(numbering.frame(10), wire, TO, 0)
     assert rtp.parse(wire.packets[0]).sequence_number < 0x8000
+
+
+def test_with_rtx_a_lost_packet_comes_again_under_the_ssrc_and_numbers_of_retransmissions() -> None:
+    wire, numbering, sender = Wire(), Numbering(), RecordingSender()
+    rtx = FORMAT._replace(ssrc=0xDCBA, payload_type=103)
+    video = RtpStream(FORMAT, 90_000, sender, rtx)
+    frames = [numbering.frame(900, 300) for _ in range(3)]
+    for frame in frames:
+        video.send(frame, wire, TO, 0)
+    first = rtp.parse(wire.packets[0]).sequence_number
+    wire.packets.clear()
+    for number in (first + 1, first + 2, first + 1):
+        assert video.resend(number, wire, TO)
+    headers = [rtp.parse(packet) for packet in wire.packets]
+    assert {(header.ssrc, header.payload_type) for header in headers} == {(0xDCBA, 103)}
+    start = headers[0].sequence_number
+    assert start < 0x8000
+    assert [header.sequence_number for header in headers] == [start, start + 1, start + 2]
+    assert [header.timestamp for header in headers] == [frames[at].timestamp for at in (0, 1, 0)]
+    assert [header.marker for header in headers] == [True, False, True]
+    assert headers[0].extension == rtp.parse(frames[0].headers(FORMAT, 0)[1]).extension
+    plain = [payload for (ssrc, _), (_, payload) in sender.seen.items() if ssrc == 0xDCBA]
+    originals = [(first + 1, frames[0].payloads[1]), (first + 2, frames[1].payloads[0])]
+    assert plain[:2] == [number.to_bytes(2, "big") + payload for number, payload in originals]
+    assert plain[2] == plain[0]
+    assert (video.packets, video.resent) == (6, 3)
+
+
+def test_a_frame_from_before_is_sent_a_tick_later_than_the_last_and_time_then_goes_on_as_it_was() -> None:
+    wire, numbering, video = Wire(), Numbering(), stream()
+    frames = [numbering.frame(100) for _ in range(6)]
+    for frame in (*frames[:5], *frames[2:5], frames[5]):
+        video.send(frame, wire, TO, 0)
+    sent = [rtp.parse(packet).timestamp for packet in wire.packets]
+    last = frames[4].timestamp
+    assert sent == [*(f.timestamp for f in frames[:5]), last + 1, last + 2, last + 3, frames[5].timestamp]
+    assert [f.timestamp for f in frames] == [1000 + 3600 * at for at in range(6)]
+
+
+def test_reports_keep_telling_when_frames_were_captured_while_old_ones_are_sent_again() -> None:
+    numbering, video = Numbering(), stream()
+    frames = [numbering.frame(100) for _ in range(5)]
+    told = []
+    for frame in (*frames, *frames[:2]):
+        video.send(frame, Wire(), TO, 0)
+        report = video.report(2_000_000_000 * NS)
+        assert report is not None
+        told.append(report.rtp_timestamp - (frame.timestamp - frame.capture_ns * 90_000 // NS) & 0xFFFFFFFF)
+    assert max(told) - min(told) <= 1
+
+
+@pytest.mark.parametrize("later_ns", [NS // 50, 3 * NS, -2 * NS, 3600 * NS, -3600 * NS])
+def test_another_source_goes_on_in_the_same_time_by_capture_and_never_back(later_ns: int) -> None:
+    wire, video = Wire(), stream()
+    old, new = Numbering(), Numbering(500, seed=2)
+    new.timestamp = 0xFFFF_F000  # its time wraps soon
+    for _ in range(3):
+        last = old.frame(100)
+        video.send(last, wire, TO, 0)
+    video.follow_other_source()
+    frames = [new.frame(100) for _ in range(4)]
+    for at, frame in enumerate(frames):
+        frame.capture_ns = last.capture_ns + later_ns + at * NS // 25
+        video.send(frame, wire, TO, 0)
+    sent = [rtp.parse(packet) for packet in wire.packets]
+    assert [packet.sequence_number for packet in sent] == list(range(7))
+    assert len({packet.ssrc for packet in sent}) == 1
+    expected = last.timestamp + min(later_ns, MOST_AHEAD_NS) * 90_000 // NS
+    after = [packet.timestamp for packet in sent[3:]]
+    if later_ns > 0:
+        assert after == [expected + 3600 * at for at in range(4)]
+    else:
+        assert after == [last.timestamp + 1 + at for at in range(4)]
+    report = video.report(frames[-1].capture_ns)
+    assert report is not None
+    passed_ns = max(-MOST_BACK_NS, min(later_ns, MOST_AHEAD_NS)) + 3 * NS // 25
+    assert report.rtp_timestamp == last.timestamp + passed_ns * 90_000 // NS & 0xFFFFFFFF
+
+
+def test_a_source_that_follows_before_anything_was_sent_keeps_its_own_time() -> None:
+    wire, numbering, video = Wire(), Numbering(), stream()
+    video.follow_other_source()
+    frames = [numbering.frame(100) for _ in range(2)]
+    for frame in frames:
+        frame.capture_ns = 0
+        video.send(frame, wire, TO, 0)
+    assert [rtp.parse(packet).timestamp for packet in wire.packets] == [f.timestamp for f in frames]
+
+
+def test_headers_of_a_format_differ_in_place_and_time_alone() -> None:
+    frame = Numbering().frame(900, 900, 100)
+    own = [rtp.parse(header) for header in frame.headers(FORMAT, 0xFFFF)]
+    moved = [rtp.parse(header) for header in frame.headers(FORMAT, 5, 77)]
+    assert [header.sequence_number for header in own] == [0xFFFF, 0, 1]
+    assert {header.timestamp for header in own} == {frame.timestamp}
+    assert [header._replace(sequence_number=at, timestamp=0) for at, header in enumerate(own)] == [
+        header._replace(sequence_number=at, timestamp=0) for at, header in enumerate(moved)
+    ]
+    assert [header.sequence_number for header in moved] == [5, 6, 7]
+    assert {header.timestamp for header in moved} == {77}
+    assert frame.header(2, FORMAT, 7, 77) == frame.headers(FORMAT, 5, 77)[2]
+    assert frame.header(1, FORMAT, 6, 77) == frame.headers(FORMAT, 5, 77)[1]

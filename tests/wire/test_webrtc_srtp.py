@@ -7,7 +7,7 @@ from bench._viewer import LIBSRTP_PROFILES
 from pylibsrtp import Error, Policy, Session
 
 from vms.wire import rtcp, rtp
-from vms.wire.webrtc.srtp import SrtpError, SrtpKeys, SrtpProfile, SrtpSession, derive
+from vms.wire.webrtc.srtp import MAX_RTCP_SOURCES, SrtpError, SrtpKeys, SrtpProfile, SrtpSession, derive
 
 SSRC = 0x12345678
 
@@ -85,6 +85,23 @@ def test_an_rtcp_packet_is_taken_once_and_late_ones_within_the_window(profile: S
         ours.open_rtcp(packets[190])
     with pytest.raises(SrtpError, match="before"):
         ours.open_rtcp(packets[20])
+
+
+@both_profiles
+def test_each_source_of_a_peer_counts_its_rtcp_for_itself_and_sources_are_bounded(
+    profile: SrtpProfile,
+) -> None:
+    ours, _, sender = sessions(profile)
+    for ssrc in (1, 2, 3):
+        packets = [sender.protect_rtcp(rtcp.pack([rtcp.PictureLossIndication(ssrc, at)])) for at in range(5)]
+        for packet in packets:
+            ours.open_rtcp(packet)
+        with pytest.raises(SrtpError, match="before"):
+            ours.open_rtcp(packets[0])
+    for ssrc in range(4, MAX_RTCP_SOURCES + 1):
+        ours.open_rtcp(sender.protect_rtcp(rtcp.pack([rtcp.PictureLossIndication(ssrc, 0)])))
+    with pytest.raises(SrtpError, match="more than"):
+        ours.open_rtcp(sender.protect_rtcp(rtcp.pack([rtcp.PictureLossIndication(1000, 0)])))
 
 
 @both_profiles

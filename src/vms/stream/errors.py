@@ -4,11 +4,13 @@ InvalidInput
 └── OfferInvalid     the viewer's SDP offer cannot be answered
 Conflict
 └── NotViewable      the stream cannot be watched over WebRTC as it is, with the reason
+VmsError
+└── Refused          who asks has no right to it
 """
 
 from enum import StrEnum
 
-from vms.common.errors import Conflict, InvalidInput
+from vms.common.errors import Conflict, InvalidInput, VmsError
 
 
 class OfferInvalid(InvalidInput):
@@ -27,3 +29,11 @@ class NotViewable(Conflict):
     def __init__(self, reason: NotViewableReason, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class Refused(VmsError):
+    """Who asks has no right to it. known: a right was shown, but not to this or no longer; else none was."""
+
+    def __init__(self, message: str, *, known: bool) -> None:
+        super().__init__(message)
+        self.known = known

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
@@ -19,23 +19,31 @@ MAX_SAMPLES = 5_000
 """Of one family and process; some labels are named by people, and a monitor must not drown in them."""
 
 
+SUM = "sum"
+"""In place of a bound: the sum of a histogram's observations."""
+
+Samples = Sequence[tuple[tuple[str, ...], float]]
+
+
 class MetricKind(StrEnum):
     COUNTER = "counter"
     GAUGE = "gauge"
+    HISTOGRAM = "histogram"
 
 
 @dataclass(frozen=True, slots=True)
 class MetricFamily:
     """One metric: `name` without the `_total` of counters, base units (seconds, bytes), few label values.
 
-    samples: (label values in the order of `labels`, value).
+    samples: (label values in the order of `labels`, value). The last label of a histogram is ``le``: a sample a
+    bound, as text and rising, with the observations up to it, then "+Inf" and `SUM` (vms.telemetry.histogram).
     """
 
     name: str
     kind: MetricKind
     help: str
     labels: tuple[str, ...]
-    samples: Sequence[tuple[tuple[str, ...], float]]
+    samples: Samples
 
 
 class MetricSource(Protocol):
@@ -69,11 +77,12 @@ class _Processes(Collector):
             for family in process.families:
                 metric = merged.get(family.name)
                 if metric is None:
-                    make = CounterMetricFamily if family.kind is MetricKind.COUNTER else GaugeMetricFamily
-                    labels = ("role", "worker", *family.labels)
-                    metric = merged[family.name] = make(family.name, family.help, labels=labels)
-                for values, value in family.samples[:MAX_SAMPLES]:
-                    metric.add_metric((*own, *values), value)  # type: ignore[attr-defined]
+                    metric = merged[family.name] = _empty(family)
+                if isinstance(metric, HistogramMetricFamily):
+                    _add_histograms(metric, own, family.samples[:MAX_SAMPLES])
+                else:
+                    for values, value in family.samples[:MAX_SAMPLES]:
+                        metric.add_metric((*own, *values), value)  # type: ignore[attr-defined]
                 excess = max(len(family.samples) - MAX_SAMPLES, 0)
                 dropped[own] = dropped.get(own, 0) + excess
         yield from merged.values()
@@ -82,6 +91,27 @@ class _Processes(Collector):
         for own, excess in dropped.items():
             left_out.add_metric(own, excess)
         yield left_out
+
+
+def _empty(family: MetricFamily) -> Metric:
+    labels = ("role", "worker", *family.labels)
+    match family.kind:
+        case MetricKind.COUNTER:
+            return CounterMetricFamily(family.name, family.help, labels=labels)
+        case MetricKind.GAUGE:
+            return GaugeMetricFamily(family.name, family.help, labels=labels)
+        case MetricKind.HISTOGRAM:
+            return HistogramMetricFamily(family.name, family.help, labels=labels[:-1])
+
+
+def _add_histograms(metric: HistogramMetricFamily, own: tuple[str, str], samples: Samples) -> None:
+    buckets: dict[tuple[str, ...], list[tuple[str, float]]] = {}
+    for (*values, bound), value in samples:
+        known = buckets.setdefault(tuple(values), [])
+        if bound != SUM:
+            known.append((bound, value))
+        elif known:  # the last one of its histogram; one that was cut off before it is left out whole
+            metric.add_metric((*own, *values), known, value)
 
 
 def prometheus_text(processes: Sequence[ProcessMetrics]) -> bytes:

@@ -1,7 +1,8 @@
 """RTCP packets: reports, descriptions, farewells and feedback.
 
 RFC 3550 §6 (SR, RR, SDES, BYE, APP), RFC 3611 §4.4–4.5 (XR receiver reference time, DLRR), RFC 4585 §6
-(generic NACK, picture loss indication), RFC 5104 §4.3.1 (full intra request).
+(generic NACK, picture loss indication), RFC 5104 §4.3.1 (full intra request),
+draft-alvestrand-rmcat-remb-03 (receiver estimated maximum bit rate).
 
 Belongs here: bytes ↔ values, NTP time. Does not: when to send what (vms.wire.rtsp, vms.wire.webrtc).
 """
@@ -14,6 +15,7 @@ from vms.common.clock import NS
 from vms.wire.errors import ProtocolError
 
 SR, RR, SDES, BYE, APP, RTPFB, PSFB, XR = 200, 201, 202, 203, 204, 205, 206, 207
+REMB = b"REMB"
 NTP_EPOCH_S = 2_208_988_800  # 1900-01-01 to 1970-01-01
 
 _HEADER = Struct(">BBH")
@@ -185,6 +187,22 @@ class FullIntraRequest(NamedTuple):
         return _packet(PSFB, 4, body)
 
 
+class ReceiverEstimatedBitrate(NamedTuple):
+    """REMB: the bits a second that a receiver thinks it can take of `media_ssrcs` together
+    (draft-alvestrand-rmcat-remb-03 §2.2), to 18 significant bits."""
+
+    sender_ssrc: int
+    bitrate_bps: int
+    media_ssrcs: tuple[int, ...]
+
+    def pack(self) -> bytes:
+        exponent = min(max(0, self.bitrate_bps.bit_length() - 18), 63)
+        mantissa = min(self.bitrate_bps >> exponent, (1 << 18) - 1)
+        word = len(self.media_ssrcs) << 24 | exponent << 18 | mantissa
+        body = _FEEDBACK.pack(self.sender_ssrc, 0) + REMB + _WORD.pack(word)
+        return _packet(PSFB, 15, body + b"".join(map(_WORD.pack, self.media_ssrcs)))
+
+
 Packet = (
     SenderReport
     | ReceiverReport
@@ -196,6 +214,7 @@ Packet = (
     | Nack
     | PictureLossIndication
     | FullIntraRequest
+    | ReceiverEstimatedBitrate
 )
 
 
@@ -277,6 +296,8 @@ def _parse_one(kind: int, count: int, body: bytes) -> Sequence[Packet]:
         return (_parse_nack(body),)
     if kind == PSFB and count in (1, 4):
         return _parse_intra_request(count, body)
+    if kind == PSFB and count == 15 and body[8:12] == REMB:
+        return (_parse_remb(body),)
     if kind == XR:
         return _parse_xr(body)
     return ()
@@ -347,6 +368,16 @@ def _parse_intra_request(count: int, body: bytes) -> Sequence[Packet]:
         return (PictureLossIndication(sender, media),)
     entries = _FEEDBACK.iter_unpack(body[8 : 8 + (len(body) - 8) // 8 * 8])
     return (FullIntraRequest(sender, tuple((ssrc, word >> 24) for ssrc, word in entries)),)
+
+
+def _parse_remb(body: bytes) -> ReceiverEstimatedBitrate:
+    _need(body, 16, "REMB")
+    (sender,) = _WORD.unpack_from(body)
+    (word,) = _WORD.unpack_from(body, 12)
+    count = word >> 24
+    _need(body, 16 + 4 * count, "REMB")
+    ssrcs = tuple(ssrc for (ssrc,) in _WORD.iter_unpack(body[16 : 16 + 4 * count]))
+    return ReceiverEstimatedBitrate(sender, (word & 0x3FFFF) << (word >> 18 & 0x3F), ssrcs)
 
 
 def _parse_xr(body: bytes) -> list[Packet]:

@@ -12,9 +12,10 @@ from itertools import islice
 
 from vms.common.clock import NS, Clock
 from vms.media import AccessUnit, Codec, Gap, Hub, MediaKind, Track
+from vms.stream.latency import StreamLatencies
 from vms.stream.viewability import viewability
 from vms.stream.webrtc.packetizer import TrackPacketizer
-from vms.stream.webrtc.viewer import Viewer
+from vms.stream.webrtc.viewer import KEY_REQUEST_NS, Viewer
 from vms.telemetry.logs import get_logger
 from vms.wire.webrtc.frame import Frame
 from vms.wire.webrtc.peer import CloseReason
@@ -46,15 +47,18 @@ class Egress:
         clock: Clock,
         on_changed: Callable[["Egress"], None],
         on_viewers: Callable[[], None] = lambda: None,
+        latencies: StreamLatencies | None = None,
     ) -> None:
         self.hub = hub
         self.viewers: tuple[Viewer, ...] = ()
         self.cname = secrets.token_hex(8)
-        self.video_ssrc, self.audio_ssrc = _two_ssrcs()
+        self.video_ssrc, self.audio_ssrc, self.rtx_ssrc = _three_ssrcs()
         self.frames = 0
         self.frames_overrun = 0
+        self.key_requests = 0  # passed on to the hub, because the group of pictures could not answer
         self.delays_ns: deque[int] = deque(maxlen=DELAYS_KEPT)
         self._clock = clock
+        self._latencies = latencies or StreamLatencies(clock)
         self._on_changed = on_changed
         self._on_viewers = on_viewers
         self._packetizers: dict[MediaKind, TrackPacketizer] = {}
@@ -63,6 +67,7 @@ class Egress:
         self._gop: list[Frame] = []
         self._gop_bytes = 0
         self._broken = True  # pictures are missing up to the next key picture
+        self._asked_ns = -KEY_REQUEST_NS  # when the camera was asked for one, because of that
         self._work: deque[Frame] = deque()
         self._order: tuple[Viewer, ...] = ()
         self._served = 0
@@ -95,8 +100,10 @@ class Egress:
         if not packetizer.fits(unit.track):
             self._on_changed(self)
             return
-        if video and not self._check(unit):
-            return
+        if video:
+            if not self._check(unit, now_ns):
+                return
+            self._latencies.arrived(unit)
         for frame in packetizer.frames(unit, now_ns):
             if video:
                 self._remember(frame)
@@ -134,6 +141,15 @@ class Egress:
     def burst(self) -> Sequence[Frame]:
         return self._gop
 
+    def request_key(self) -> None:
+        self.key_requests += 1
+        self.hub.request_key()
+
+    @property
+    def watching(self) -> int:
+        """Viewers that it feeds; those that are about to switch to it are not among them yet."""
+        return sum(viewer.source is self for viewer in self.viewers)
+
     @property
     def next_video_index(self) -> int:
         return self._video_index
@@ -168,7 +184,7 @@ class Egress:
             self._pacer.cancel()
             self._pacer = None
 
-    def _check(self, unit: AccessUnit) -> bool:
+    def _check(self, unit: AccessUnit, now_ns: int) -> bool:
         """Whether a video unit can go on to viewers."""
         if unit.track is not self._video_track or unit.pts != unit.dts:
             self._video_track = unit.track
@@ -180,6 +196,9 @@ class Egress:
         elif unit.discontinuity or self._broken:
             self._broken = True
             self._forget_gop()
+            if now_ns - self._asked_ns >= KEY_REQUEST_NS:  # viewers do not see a hole, and so ask for nothing
+                self._asked_ns = now_ns
+                self.request_key()
             return False
         return True
 
@@ -232,7 +251,7 @@ class Egress:
                 viewer = order[self._served]
                 self._served += 1
                 try:
-                    viewer.deliver(frame, now_ns)
+                    viewer.deliver(frame, now_ns, self)
                 except Exception as error:  # noqa: BLE001 - one viewer must never end the walk of the others
                     self._fail(viewer, error)
                 now_ns = monotonic_ns()
@@ -241,6 +260,7 @@ class Egress:
             self.frames += 1
             if frame.video:
                 self.delays_ns.append(now_ns - frame.pushed_ns)
+                self._latencies.sent(now_ns - frame.pushed_ns)
             if self._work:
                 self._begin_frame()
         self._walking = None
@@ -268,7 +288,9 @@ class Egress:
                 if (port := viewer.blocked_port) is not None:
                     port.when_writable(self._wake)
             now_ns = monotonic_ns()
-        self._pumped = {viewer: due_ns for viewer, due_ns in waiting.items() if viewer.viewing}
+        self._pumped = {
+            viewer: due_ns for viewer, due_ns in waiting.items() if viewer.viewing and viewer.source is self
+        }
         if self._pumped:
             delay_s = max(0, min(self._pumped.values()) - now_ns) / NS
             self._pacer = asyncio.get_running_loop().call_later(delay_s, self._pace)
@@ -285,6 +307,6 @@ class Egress:
         viewer.peer.close(CloseReason.ERROR)
 
 
-def _two_ssrcs() -> tuple[int, int]:
+def _three_ssrcs() -> tuple[int, int, int]:
     video = secrets.randbits(32) or 1
-    return video, video ^ 0x5A5A5A5A
+    return video, video ^ 0x5A5A5A5A, video ^ 0xA5A5A5A5

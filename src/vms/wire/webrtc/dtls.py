@@ -17,6 +17,8 @@ from cryptography.x509.oid import NameOID
 from OpenSSL import SSL
 
 from vms.wire.errors import ProtocolError
+from vms.wire.webrtc import dtls_tail
+from vms.wire.webrtc.dtls_tail import DtlsTail
 from vms.wire.webrtc.srtp import SrtpKeys, SrtpProfile
 
 MTU_BYTES = 1200
@@ -81,6 +83,9 @@ class DtlsContext:
         context.use_privatekey(key)
         context.set_options(SSL.OP_NO_QUERY_MTU | SSL.OP_NO_TICKET | SSL.OP_NO_RENEGOTIATION)
         context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+        context.set_mode(
+            SSL.MODE_RELEASE_BUFFERS
+        )  # 10 KiB less a viewer, who sends no more DTLS than its farewell
         # Peers are self-signed too: any certificate is taken here, and held against the SDP afterwards.
         context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _accept_any)
         context.set_tlsext_use_srtp(b":".join(profile.dtls_name for profile in profiles))
@@ -149,6 +154,24 @@ class DtlsServer:
             with contextlib.suppress(SSL.Error):  # the peer may have broken the association meanwhile
                 self._connection.shutdown()
         self.state = DtlsState.CLOSED
+
+    def tail(self) -> DtlsTail | None:
+        """What may stand for this association from now on, which then is not to be used; None: nothing may.
+
+        For one that is CONNECTED, and whose peer has surely got our last flight.
+        """
+        connection = self._connection
+        if self.state is not DtlsState.CONNECTED or connection.get_cipher_name() != dtls_tail.CIPHER:
+            return None
+        master, server, client = (
+            connection.master_key(),
+            connection.server_random(),
+            connection.client_random(),
+        )
+        if master is None or server is None or client is None:
+            return None
+        self.close()
+        return DtlsTail(master, server, client, self.outgoing())
 
     def _established(self) -> None:
         try:

@@ -8,6 +8,7 @@ keys of one viewer (vms.wire.webrtc.rtp_stream).
 """
 
 from collections.abc import Sequence
+from struct import Struct
 from typing import NamedTuple
 
 from vms.wire import rtp
@@ -16,9 +17,13 @@ from vms.wire.webrtc.udp import MAX_SEGMENTS, MAX_SEND_BYTES
 MTU_BYTES = 1200  # a UDP payload that passes VPNs and IPv6's minimum of 1,280 alike
 MAX_EXTENSION_BYTES = 20  # playout-delay (4) and abs-capture-time (9), their block's header, padding
 MAX_PROTECTION_BYTES = 16
-MAX_PAYLOAD_BYTES = MTU_BYTES - rtp.HEADER_SIZE - MAX_EXTENSION_BYTES - MAX_PROTECTION_BYTES
+RTX_BYTES = 2  # the original sequence number in a retransmission (RFC 4588 §4)
+MAX_PAYLOAD_BYTES = MTU_BYTES - rtp.HEADER_SIZE - MAX_EXTENSION_BYTES - MAX_PROTECTION_BYTES - RTX_BYTES
 ZERO_DELAY = bytes(3)  # playout-delay: minimum 0, maximum 0, so that pictures are shown as they come
-MAX_HEADER_SETS = 4  # viewers of one hub share two; the rest build their own
+MAX_HEADER_SETS = 4  # viewers of one hub share two; those that skipped or switched build their own
+MAX_TEMPLATES = 16  # by format; what one hub's viewers negotiate differs little
+
+_PLACE = Struct(">HI")
 
 
 class HeaderFormat(NamedTuple):
@@ -45,6 +50,7 @@ class Frame:
 
     __slots__ = (
         "_headers",
+        "_templates",
         "capture_ns",
         "capture_ntp",
         "index",
@@ -82,55 +88,65 @@ class Frame:
         self.pushed_ns = pushed_ns
         self.octets = sum(map(len, payloads))
         self.runs = segment_runs([len(payload) for payload in payloads])
-        self._headers: dict[tuple[HeaderFormat, int], list[bytes]] = {}
+        self._headers: dict[tuple[HeaderFormat, int, int], list[bytes]] = {}
+        self._templates: dict[HeaderFormat, tuple[bytes, bytes]] = {}
 
-    def at(self, timestamp: int) -> "Frame":
-        """The same picture for another place in time; the payloads are shared."""
-        return Frame(
-            self.payloads,
-            self.index,
-            timestamp,
-            video=self.video,
-            key=self.key,
-            marker=self.marker,
-            capture_ns=self.capture_ns,
-            capture_ntp=self.capture_ntp,
-            pushed_ns=self.pushed_ns,
-        )
+    def headers(
+        self, header_format: HeaderFormat, sequence_number: int, timestamp: int | None = None
+    ) -> list[bytes]:
+        """The RTP headers of all packets, the first with `sequence_number` (modulo 2¹⁶).
 
-    def headers(self, header_format: HeaderFormat, sequence_number: int) -> list[bytes]:
-        """The RTP headers of all packets, the first with `sequence_number` (modulo 2¹⁶)."""
+        timestamp: where the frame lies in a viewer's time; None for the frame's own.
+        """
         sequence_number &= 0xFFFF
-        variant = (header_format, sequence_number)
+        if timestamp is None:
+            timestamp = self.timestamp
+        variant = (header_format, sequence_number, timestamp)
         headers = self._headers.get(variant)
         if headers is None:
-            headers = self._build_headers(header_format, sequence_number)
+            headers = self._build_headers(header_format, sequence_number, timestamp)
             if len(self._headers) < MAX_HEADER_SETS:
                 self._headers[variant] = headers
         return headers
 
-    def _build_headers(self, header_format: HeaderFormat, sequence_number: int) -> list[bytes]:
-        elements: dict[int, bytes] = {}
-        if header_format.playout_delay is not None:
-            elements[header_format.playout_delay] = ZERO_DELAY
-        if header_format.abs_capture_time is not None:
-            elements[header_format.abs_capture_time] = self.capture_ntp.to_bytes(8, "big")
-        first = rtp.pack_header(
-            header_format.payload_type,
-            0,
-            self.timestamp,
-            header_format.ssrc,
-            extension=rtp.pack_extensions(elements),
-        )
-        start, tail = first[:2], first[4:]
-        headers = [
-            start + (sequence_number + at & 0xFFFF).to_bytes(2, "big") + tail
-            for at in range(len(self.payloads))
-        ]
+    def header(self, at: int, header_format: HeaderFormat, sequence_number: int, timestamp: int) -> bytes:
+        """The RTP header of packet `at` alone, for a retransmission in a format of its own."""
+        start, tail = self._template(header_format)
+        if self.marker and at == len(self.payloads) - 1:
+            start = _marked(start)
+        return start + _PLACE.pack(sequence_number & 0xFFFF, timestamp) + tail
+
+    def _build_headers(
+        self, header_format: HeaderFormat, sequence_number: int, timestamp: int
+    ) -> list[bytes]:
+        start, tail = self._template(header_format)
+        place = _PLACE.pack
+        last = len(self.payloads) - 1
+        headers = [start + place(sequence_number + at & 0xFFFF, timestamp) + tail for at in range(last)]
         if self.marker:
-            last = headers[-1]
-            headers[-1] = last[:1] + bytes((last[1] | 0x80,)) + last[2:]
+            start = _marked(start)
+        headers.append(start + place(sequence_number + last & 0xFFFF, timestamp) + tail)
         return headers
+
+    def _template(self, header_format: HeaderFormat) -> tuple[bytes, bytes]:
+        """What stands before and after the sequence number and timestamp."""
+        template = self._templates.get(header_format)
+        if template is None:
+            elements: dict[int, bytes] = {}
+            if header_format.playout_delay is not None:
+                elements[header_format.playout_delay] = ZERO_DELAY
+            if header_format.abs_capture_time is not None:
+                elements[header_format.abs_capture_time] = self.capture_ntp.to_bytes(8, "big")
+            extension = rtp.pack_extensions(elements)
+            whole = rtp.pack_header(header_format.payload_type, 0, 0, header_format.ssrc, extension=extension)
+            template = whole[:2], whole[8:]
+            if len(self._templates) < MAX_TEMPLATES:
+                self._templates[header_format] = template
+        return template
+
+
+def _marked(start: bytes) -> bytes:
+    return bytes((start[0], start[1] | 0x80))
 
 
 def segment_runs(sizes: Sequence[int]) -> list[tuple[int, int]]:

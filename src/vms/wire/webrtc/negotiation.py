@@ -6,7 +6,7 @@ can be watched (vms.stream), the general form of SDP (vms.wire.sdp).
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 from vms.wire.errors import ProtocolError
@@ -17,10 +17,12 @@ from vms.wire.webrtc.dtls import FINGERPRINT_HASHES, Fingerprint
 PLAYOUT_DELAY = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
 ABS_CAPTURE_TIME = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time"
 EXTENSIONS = (PLAYOUT_DELAY, ABS_CAPTURE_TIME)
-FEEDBACK = ("nack", "nack pli", "ccm fir", "rrtr")  # what we act on, of what a viewer may offer
+FEEDBACK = ("nack", "nack pli", "ccm fir", "goog-remb", "rrtr")  # what we act on, of what a viewer may offer
 RECEIVER_RTT = "rcvr-rtt=all"  # RFC 3611 §5.1
 MAX_SECTIONS = 16
 HOST_PREFERENCE = 126  # RFC 8445 §5.1.2.2
+HOST_TCP_PREFERENCE = 90  # below every UDP candidate (RFC 6544 §4.2)
+TCP_PASSIVE = 4  # the direction preference of passive host candidates (RFC 6544 §4.2)
 _ICE_TEXT = re.compile(r"[A-Za-z0-9+/]+")
 _FINGERPRINT = re.compile(r"([A-Za-z0-9-]+)[ \t]+([0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2})+)")
 _EXTENSION_ID = re.compile("[1-9]|1[0-4]")  # those of the one-byte form (RFC 8285 §4.2)
@@ -42,6 +44,7 @@ class SendFormat:
     parameters: the answer's a=fmtp value, "" for none. feedback, extensions: those of ours that the
     viewer offered. reduced_size: whether it offered RTCP of reduced size (RFC 5506).
     receiver_rtt: whether it offered reference times (RFC 3611 §5.1), which we answer with DLRR.
+    rtx_payload_type: that of retransmissions (RFC 4588), None when the viewer offered none.
     """
 
     mid: str
@@ -52,25 +55,31 @@ class SendFormat:
     extensions: Mapping[str, int] = field(default_factory=dict)
     reduced_size: bool = False
     receiver_rtt: bool = False
+    rtx_payload_type: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One track in the answer."""
+    """One track in the answer. rtx_ssrc: that of its retransmissions, where the format has a payload type for them."""
 
     format: SendFormat
     ssrc: int
+    rtx_ssrc: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class LocalTransport:
-    """Our side of the connection, as the answer says it. candidates: addresses, best first, and the port."""
+    """Our side of the connection, as the answer says it.
+
+    candidates: addresses, best first, and the UDP port. tcp_candidates: likewise, for ICE over TCP.
+    """
 
     ice_ufrag: str
-    ice_pwd: str
+    ice_pwd: str = field(repr=False)
     fingerprint: Fingerprint
     candidates: Sequence[tuple[Address, int]]
     cname: str
+    tcp_candidates: Sequence[tuple[Address, int]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +103,19 @@ class RemoteOffer:
         first = _transport_section(session, bundle)
         ufrag = _either(first, session, "ice-ufrag")
         pwd = _either(first, session, "ice-pwd")
-        if not (4 <= len(ufrag) <= 256 and _ICE_TEXT.fullmatch(ufrag)):
-            raise NegotiationError("a=ice-ufrag must have 4 to 256 letters, digits, + and /")
-        if not (22 <= len(pwd) <= 256 and _ICE_TEXT.fullmatch(pwd)):
-            raise NegotiationError("a=ice-pwd must have 22 to 256 letters, digits, + and /")
+        check_credentials(ufrag, pwd)
         if _either(first, session, "setup") not in ("actpass", "active"):
             raise NegotiationError("a=setup must be actpass or active: this server waits for DTLS to begin")
         if not first.has("rtcp-mux"):
             raise NegotiationError("a=rtcp-mux is missing: RTP and RTCP share one port here")
         return cls(ufrag, _fingerprints(first, session), tuple(session.media), bundle)
+
+    @property
+    def transport(self) -> tuple[str, str]:
+        """Kind and a=mid ("" without one) of the section that carries the transport."""
+        mid = self.bundle[0] if self.bundle else self.sections[0].attribute("mid")
+        section = next((each for each in self.sections if each.attribute("mid") == mid), self.sections[0])
+        return section.kind, mid or ""
 
     def h264(self, profile: str) -> SendFormat | None:
         """Where an H.264 stream can go; None when the offer receives none in packetization-mode 1.
@@ -124,7 +137,8 @@ class RemoteOffer:
                 if candidate in found:
                     payload_type, offered = found[candidate]
                     answer = f"level-asymmetry-allowed=1;packetization-mode=1;profile-level-id={offered}"
-                    return _send_format(section, payload_type, "H264/90000", answer)
+                    send = _send_format(section, payload_type, "H264/90000", answer)
+                    return replace(send, rtx_payload_type=_rtx(section, send))
         return None
 
     def audio(self, encoding: str, clock_rate: int, channels: int) -> SendFormat | None:
@@ -182,7 +196,9 @@ def write_answer(offer: RemoteOffer, local: LocalTransport, outgoing: Sequence[O
 
 def _accepted(kind: str, out: Outgoing, local: LocalTransport) -> MediaDescription:
     send = out.format
-    media = MediaDescription(kind, 9, "UDP/TLS/RTP/SAVPF", [str(send.payload_type)])
+    rtx = send.rtx_payload_type if out.rtx_ssrc is not None else None
+    formats = [str(number) for number in (send.payload_type, rtx) if number is not None]
+    media = MediaDescription(kind, 9, "UDP/TLS/RTP/SAVPF", formats)
     media.connection = "IN IP4 0.0.0.0"
     if send.mid:
         media.add("mid", send.mid)
@@ -204,12 +220,52 @@ def _accepted(kind: str, out: Outgoing, local: LocalTransport) -> MediaDescripti
         media.add("fmtp", f"{send.payload_type} {send.parameters}")
     for feedback in send.feedback:
         media.add("rtcp-fb", f"{send.payload_type} {feedback}")
+    if rtx is not None:
+        media.add("rtpmap", f"{rtx} rtx/90000")
+        media.add("fmtp", f"{rtx} apt={send.payload_type}")
+        media.add("ssrc-group", f"FID {out.ssrc} {out.rtx_ssrc}")
     media.add("ssrc", f"{out.ssrc} cname:{local.cname}")
-    for at, (address, port) in enumerate(local.candidates):
-        priority = HOST_PREFERENCE << 24 | (65535 - at) << 8 | 255
-        media.add("candidate", f"{at + 1} 1 udp {priority} {address} {port} typ host")
+    if rtx is not None:
+        media.add("ssrc", f"{out.rtx_ssrc} cname:{local.cname}")
+    for candidate in candidate_lines(local):
+        media.add("candidate", candidate)
     media.add("end-of-candidates")
     return media
+
+
+def write_restart(kind: str, mid: str, local: LocalTransport) -> str:
+    """Our side of an ICE restart as an SDP fragment (RFC 8840 §4.4): credentials and candidates.
+
+    kind, mid: of the section that carries the transport (`RemoteOffer.transport`).
+    """
+    lines = ["a=ice-lite", f"m={kind} 9 UDP/TLS/RTP/SAVPF 0"]
+    if mid:
+        lines.append(f"a=mid:{mid}")
+    lines += [f"a=ice-ufrag:{local.ice_ufrag}", f"a=ice-pwd:{local.ice_pwd}"]
+    lines += [f"a=candidate:{candidate}" for candidate in candidate_lines(local)]
+    return "\r\n".join([*lines, "a=end-of-candidates", ""])
+
+
+def check_credentials(ufrag: str, pwd: str) -> None:
+    """Raises NegotiationError unless they can be ICE credentials (RFC 8839 §5.4)."""
+    if not (4 <= len(ufrag) <= 256 and _ICE_TEXT.fullmatch(ufrag)):
+        raise NegotiationError("a=ice-ufrag must have 4 to 256 letters, digits, + and /")
+    if not (22 <= len(pwd) <= 256 and _ICE_TEXT.fullmatch(pwd)):
+        raise NegotiationError("a=ice-pwd must have 22 to 256 letters, digits, + and /")
+
+
+def candidate_lines(local: LocalTransport) -> list[str]:
+    """The values of a=candidate: UDP, best first, then TCP, to which we listen and never connect."""
+    lines: list[str] = []
+    for at, (address, port) in enumerate(local.candidates):
+        priority = HOST_PREFERENCE << 24 | (65535 - at) << 8 | 255
+        lines.append(f"{at + 1} 1 udp {priority} {address} {port} typ host")
+    first = len(lines) + 1
+    for at, (address, port) in enumerate(local.tcp_candidates):
+        preference = TCP_PASSIVE << 13 | 8191 - at
+        priority = HOST_TCP_PREFERENCE << 24 | preference << 8 | 255
+        lines.append(f"{first + at} 1 tcp {priority} {address} {port} typ host tcptype passive")
+    return lines
 
 
 def _send_format(section: MediaDescription, payload_type: int, encoding: str, parameters: str) -> SendFormat:
@@ -235,6 +291,22 @@ def _send_format(section: MediaDescription, payload_type: int, encoding: str, pa
         reduced_size=section.has("rtcp-rsize"),
         receiver_rtt=any(RECEIVER_RTT in value.split() for value in section.values("rtcp-xr")),
     )
+
+
+def _rtx(section: MediaDescription, send: SendFormat) -> int | None:
+    """The payload type for retransmissions of a format (RFC 4588 §8.6); None where losses are not reported."""
+    if "nack" not in send.feedback:
+        return None
+    for payload_type in section.payload_types:
+        rtpmap = section.rtpmap(payload_type)
+        if (
+            rtpmap is not None
+            and rtpmap.encoding_name.lower() == "rtx"
+            and rtpmap.clock_rate == 90_000
+            and section.fmtp(payload_type).get("apt") == str(send.payload_type)
+        ):
+            return payload_type
+    return None
 
 
 def _bundle(session: SessionDescription) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ CM_TAG_BYTES = 10
 RTCP_HEADER_BYTES = 8  # of an SRTCP packet these stay in the clear
 SRTCP_ENCRYPTED = 1 << 31
 REPLAY_WINDOW = 128
+MAX_RTCP_SOURCES = 32  # SSRCs that one peer reports with
 
 
 class SrtpError(ProtocolError):
@@ -43,7 +44,7 @@ class SrtpProfile(Enum):
         self.salt_bytes = salt_bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class SrtpKeys:
     """What DTLS exported (RFC 5764 §4.2), from the server's point of view."""
 
@@ -217,6 +218,7 @@ class SrtpSession:
 
     def __init__(self, keys: SrtpKeys) -> None:
         self.profile = keys.profile
+        self.keys = keys
         self.rtp: SrtpSender
         self._rtcp_out: SrtcpTransform
         self._rtcp_in: SrtcpTransform
@@ -229,8 +231,7 @@ class SrtpSession:
             self._rtcp_out = CmRtcp(keys.local_key, keys.local_salt)
             self._rtcp_in = CmRtcp(keys.remote_key, keys.remote_salt)
         self._rtcp_index = 0
-        self._newest = -1
-        self._seen = 0  # bit n: index newest - n was received
+        self._received: dict[int, _Replays] = {}  # by SSRC: each counts for itself (RFC 3711 §3.2.3)
 
     def protect_rtcp(self, packet: bytes) -> bytes:
         """The SRTCP packet for a compound RTCP packet."""
@@ -240,11 +241,27 @@ class SrtpSession:
     def open_rtcp(self, packet: bytes) -> bytes:
         """The RTCP packet in an SRTCP packet; SrtpError when it is forged, repeated or too old."""
         plain, index = self._rtcp_in.open(packet)
-        self._check_replay(index)
+        ssrc = int.from_bytes(packet[4:8], "big")
+        replays = self._received.get(ssrc)
+        if replays is None:
+            if len(self._received) >= MAX_RTCP_SOURCES:
+                raise SrtpError(f"the peer sends SRTCP from more than {MAX_RTCP_SOURCES} sources")
+            replays = self._received[ssrc] = _Replays()
+        replays.take(index)
         return plain
 
-    def _check_replay(self, index: int) -> None:
-        """The replay list of RFC 3711 §3.3.2."""
+
+class _Replays:
+    """The replay list of one source (RFC 3711 §3.3.2)."""
+
+    __slots__ = ("_newest", "_seen")
+
+    def __init__(self) -> None:
+        self._newest = -1
+        self._seen = 0  # bit n: index newest - n was received
+
+    def take(self, index: int) -> None:
+        """Note an authentic packet's index. Raises SrtpError when it was received before, or is too old to tell."""
         ahead = index - self._newest
         if ahead > 0:
             self._seen = (self._seen << min(ahead, REPLAY_WINDOW) | 1) & (1 << REPLAY_WINDOW) - 1

@@ -109,6 +109,16 @@ def parse(datagram: bytes) -> StunMessage:
     return StunMessage(kind, datagram[8:20], attributes, datagram, integrity_at, has_fingerprint)
 
 
+def first_username(datagram: bytes) -> bytes | None:
+    """USERNAME where it is the first attribute, as browsers write it, with nothing verified; None otherwise.
+
+    For telling in a microsecond whom a check names, before the work of `parse` is spent on it.
+    """
+    if len(datagram) < HEADER_BYTES + 4 or datagram[20:22] != b"\0\6":
+        return None
+    return datagram[24 : 24 + int.from_bytes(datagram[22:24], "big")]
+
+
 def build(
     kind: int, transaction_id: bytes, attributes: Sequence[tuple[int, bytes]], password: bytes | None = None
 ) -> bytes:

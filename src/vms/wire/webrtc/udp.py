@@ -10,6 +10,7 @@ import socket
 import struct
 from collections.abc import Callable, Sequence
 from ipaddress import ip_address
+from typing import Protocol
 
 from vms.wire.webrtc.addresses import Address
 
@@ -24,7 +25,26 @@ READS_PER_TURN = 32
 NO_GSO = frozenset({errno.EIO, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOPROTOOPT})
 
 SocketAddress = tuple[str, int] | tuple[str, int, int, int]
-OnDatagram = Callable[["UdpPort", bytes, SocketAddress], None]
+OnDatagram = Callable[["UdpPort", bytes, SocketAddress], object]
+
+
+class DatagramPort(Protocol):
+    """Where datagrams are sent from: a UDP socket, or one TCP connection (vms.wire.webrtc.tcp)."""
+
+    @property
+    def blocked(self) -> bool:
+        """Whether there was no room for a send, and still is none."""
+
+    def send(self, datagram: bytes, to: SocketAddress) -> bool:
+        """Send one datagram; False when there is no room now."""
+
+    def send_segments(
+        self, buffers: Sequence[bytes], count: int, segment_bytes: int, total_bytes: int, to: SocketAddress
+    ) -> bool:
+        """See UdpPort.send_segments."""
+
+    def when_writable(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once, when there is room again."""
 
 
 class UdpPort:
