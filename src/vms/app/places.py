@@ -15,6 +15,8 @@ from vms.bus.server import ADDRESS_FILE
 
 RENDER = "render-0"
 """The one worker that decodes recordings."""
+TRANSCODE = "transcode-0"
+"""The one worker that transcodes live streams."""
 
 
 @dataclass(frozen=True, slots=True)

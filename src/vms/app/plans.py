@@ -14,9 +14,11 @@ from vms.config import Config
 from vms.supervisor.counts import count, usable_cores
 from vms.supervisor.plan import WorkerPlan
 
-ENDS_FIRST: Mapping[str, int] = {"api": 0, "stream": 1, "render": 2, "media": 3, "keeper": 4, "nats": 5}
+ENDS_FIRST: Mapping[str, int] = {
+    "api": 0, "stream": 1, "transcode": 2, "render": 3, "media": 4, "keeper": 5, "nats": 6,
+}  # fmt: skip
 """Viewers first, then cameras; the bus last, because the others still say what they do."""
-STARTED_FIRST = ("keeper", "media", "stream", "api", "render")
+STARTED_FIRST = ("keeper", "media", "stream", "api", "render", "transcode")
 """All roles but the bus, in the order in which their workers are started."""
 STORE_EVERY = 5
 """Of so many questions whether the message server works, one goes to its store too."""
@@ -24,6 +26,7 @@ STOP_S: Mapping[str, float] = {
     "api": 10.0,
     "stream": 5.0,
     "render": 5.0,
+    "transcode": 5.0,
     "media": 20.0,
     "keeper": 10.0,
     "nats": 5.0,
@@ -39,6 +42,7 @@ def worker_names(config: Config) -> Mapping[str, list[str]]:
         "api": count("api", config.roles.api, cores),
         "keeper": len(config.volumes()),
         "render": 1,
+        "transcode": int(config.transcode.streams != 0),
     }
     return {role: [f"{role}-{index}" for index in range(number)] for role, number in counts.items()}
 
