@@ -38,6 +38,9 @@ from vms.common.quantities import DurationSeconds, SizeBytes, between, format_si
 QUOTA_MIN_BYTES = 16 << 20
 ROLE_MAX = 64
 _BOOLEAN = "tag:yaml.org,2002:bool"
+_ICE_URL = re.compile(
+    r"(?:stuns?:[A-Za-z0-9.:\[\]-]+|turns?:[A-Za-z0-9.:\[\]-]+(?:\?transport=(?:udp|tcp))?)"  # RFC 7064, RFC 7065
+)
 
 
 class ConfigError(InvalidInput):
@@ -60,6 +63,15 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class TlsConfig(Section):
+    """The certificate with which the API, the web app and live view are served over TLS; read at start."""
+
+    certificate: Annotated[
+        Path, Field(description="PEM file: the server's certificate, then those that signed it")
+    ]
+    key: Annotated[Path, Field(description="PEM file: the private key, without a passphrase")]
+
+
 class HttpConfig(Section):
     """Where the REST API and the web app are served."""
 
@@ -71,6 +83,14 @@ class HttpConfig(Section):
         SecretStr | None,
         Field(min_length=16, description="guards every route and media path; at least 16 characters"),
     ] = None
+    tls: Annotated[
+        TlsConfig | None, Field(description="serves HTTPS, and HTTP/2 for live video; none serves plain HTTP")
+    ] = None
+
+    @property
+    def scheme(self) -> str:
+        """How the addresses that this section serves begin."""
+        return "https" if self.tls is not None else "http"
 
     @field_validator("token")
     @classmethod
@@ -89,14 +109,71 @@ class HttpConfig(Section):
         return self
 
 
+class IceServerConfig(Section):
+    """A STUN or TURN server that viewers are told to use."""
+
+    urls: Annotated[
+        tuple[str, ...],
+        Field(
+            min_length=1, max_length=8, description="such as stun:stun.example.net or turn:turn.example.net"
+        ),
+    ]
+    username: Annotated[str | None, Field(description="for TURN, with `credential`")] = None
+    credential: Annotated[SecretStr | None, Field(description="the password of `username`")] = None
+    secret: Annotated[
+        SecretStr | None,
+        Field(min_length=8, description="instead: shared with the TURN server (coturn: static-auth-secret)"),
+    ] = None
+
+    @field_validator("urls", mode="before")
+    @classmethod
+    def _one_or_many(cls, urls: object) -> object:
+        return (urls,) if isinstance(urls, str) else urls
+
+    @field_validator("urls")
+    @classmethod
+    def _are_urls(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        for url in urls:
+            if not _ICE_URL.fullmatch(url):
+                raise ValueError(
+                    f"{url!r} is no STUN or TURN URL; write one such as turn:turn.example.net:3478?transport=tcp"
+                )
+        return urls
+
+    @field_validator("username", "credential", "secret")
+    @classmethod
+    def _can_be_in_a_header(cls, value: str | SecretStr | None) -> str | SecretStr | None:
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if text is not None and not re.fullmatch("[ -~]+", text):
+            raise ValueError("must be letters, digits and signs of ASCII")
+        return value
+
+    @model_validator(mode="after")
+    def _has_whole_credentials(self) -> Self:
+        if (self.username is None) != (self.credential is None):
+            raise ValueError("username and credential belong together; set both, or secret instead")
+        if self.secret is not None and self.username is not None:
+            raise ValueError(
+                "secret makes the user names and passwords itself; remove username and credential"
+            )
+        needs = any(url.startswith("turn") for url in self.urls)
+        if needs and self.secret is None and self.credential is None:
+            raise ValueError("a TURN server needs username and credential, or the secret shared with it")
+        return self
+
+
 class WebRtcConfig(Section):
     """Where live viewers send and receive media."""
 
     port: Annotated[
-        int, Field(ge=0, le=65535, description="UDP port for all viewers; 0 takes any free one")
+        int, Field(ge=0, le=65535, description="UDP and TCP port for all viewers; 0 takes any free one")
     ] = 8189
     addresses: Annotated[
         tuple[str, ...], Field(description="extra addresses to offer to viewers, such as a public one")
+    ] = ()
+    ice_servers: Annotated[
+        tuple[IceServerConfig, ...],
+        Field(max_length=8, description="STUN and TURN servers that viewers are told to use"),
     ] = ()
 
     @field_validator("addresses")
@@ -126,6 +203,12 @@ def _check_count(value: object) -> object:
     raise ValueError(f"must be auto, or a whole number from 1 to {ROLE_MAX}")
 
 
+def _check_streams(value: object) -> object:
+    if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= ROLE_MAX):
+        return value
+    raise ValueError(f"must be auto, or a whole number from 0 to {ROLE_MAX}")
+
+
 RoleCount = Annotated[
     int | Literal["auto"],
     PlainValidator(
@@ -140,6 +223,26 @@ class RolesConfig(Section):
     media: Annotated[RoleCount, Field(description="pull and record cameras")] = "auto"
     stream: Annotated[RoleCount, Field(description="serve viewers")] = "auto"
     api: Annotated[RoleCount, Field(description="answer HTTP")] = 1
+
+
+class TranscodeConfig(Section):
+    """Live streams that a viewer's browser cannot play are transcoded to H.264, where nothing else helps."""
+
+    streams: Annotated[
+        int | Literal["auto"],
+        PlainValidator(
+            _check_streams, json_schema_input_type=Annotated[int, Field(ge=0, le=ROLE_MAX)] | Literal["auto"]
+        ),
+        Field(description="how many cameras at once; auto: as many as the machine has cores; 0: none ever"),
+    ] = "auto"
+    max_height: Annotated[
+        int, Field(ge=90, le=4320, description="pixels; taller pictures are made smaller")
+    ] = 720
+    bitrate: Annotated[int, Field(ge=50_000, le=50_000_000, description="bits a second, at most")] = 2_500_000
+    encoder: Annotated[
+        Literal["libx264", "h264_nvenc", "h264_qsv"],
+        Field(description="where it cannot be used, libx264 does its work"),
+    ] = "libx264"
 
 
 class BusConfig(Section):
@@ -278,6 +381,7 @@ class Config(Section):
     site: SiteConfig = SiteConfig()
     roles: RolesConfig = RolesConfig()
     bus: BusConfig = BusConfig()
+    transcode: TranscodeConfig = TranscodeConfig()
     cameras: Annotated[tuple[Camera, ...], Field(description="cameras that this file manages")] = ()
 
     @model_validator(mode="after")
@@ -396,6 +500,7 @@ def _allowed(loc: tuple[int | str, ...]) -> list[str]:
         "rtsp": RtspConfig,
         "roles": RolesConfig,
         "bus": BusConfig,
+        "transcode": TranscodeConfig,
         "storage": StorageConfig,
         "volumes": VolumeConfig,
         "encryption": EncryptionConfig,

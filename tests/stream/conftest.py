@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from bench._viewer import SinkViewer
-from tests.stream.scripted_stream import CAMERA, Camera, Watcher
+from tests.stream.scripted_stream import CAMERA, Camera, Watcher, with_rtx
 
 from vms.common.clock import SystemClock
 from vms.common.errors import NotFound
 from vms.common.ids import CameraId
+from vms.common.stream_name import StreamName
 from vms.config import WebRtcConfig
 from vms.media import Hub
 from vms.stream import StreamService, own_hubs
@@ -25,16 +26,18 @@ ServiceFactory = Callable[..., StreamService]
 
 @pytest.fixture
 async def serve() -> AsyncIterator[ServiceFactory]:
-    """``serve(camera, **options)``: a started service that knows one camera; stopped after the test."""
+    """``serve(camera, sub=None, **options)``: a started service that knows one camera, and another one's pictures
+    as its sub stream; stopped after the test."""
     started: list[StreamService] = []
 
-    async def start(camera: Camera, **options: object) -> StreamService:
+    async def start(camera: Camera, sub: Camera | None = None, **options: object) -> StreamService:
         def hub(camera_id: CameraId) -> Hub:
             if camera_id != CAMERA:
                 raise NotFound(camera_id)
             return camera.hub
 
-        service = StreamService(WebRtcConfig(port=0), own_hubs(hub), SystemClock(), **options)
+        others = {StreamName.SUB: lambda _: sub.hub} if sub is not None else {}
+        service = StreamService(WebRtcConfig(port=0), own_hubs(hub, others), SystemClock(), **options)
         await service.start()
         started.append(service)
         return service
@@ -49,10 +52,18 @@ async def watch() -> AsyncIterator[Callable[..., Awaitable[Watcher]]]:
     """``await watch(service)``: a connected viewer of the service's camera."""
     watchers: list[Watcher] = []
 
-    async def connect(service: StreamService, host: str = "127.0.0.1", **options: bool) -> Watcher:
+    async def connect(
+        service: StreamService,
+        host: str = "127.0.0.1",
+        *,
+        rtx: bool = False,
+        stream: StreamName = StreamName.MAIN,
+        **options: bool,
+    ) -> Watcher:
         loop = asyncio.get_running_loop()
         viewer = SinkViewer(host)
-        answer = await service.offer(CAMERA, viewer.offer(**options))
+        offer = viewer.offer(**options)
+        answer = await service.offer(CAMERA, with_rtx(offer) if rtx else offer, stream)
         watcher = Watcher(viewer, answer)
         viewer.on_datagram = watcher.take
         watchers.append(watcher)

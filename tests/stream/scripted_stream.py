@@ -21,6 +21,20 @@ from vms.wire import rtcp, rtp
 
 CAMERA = CameraId("porch")
 FPS = 25
+RTX_PAYLOAD_TYPE = 103
+
+
+def with_rtx(offer: str) -> str:
+    """An offer of SinkViewer that takes retransmissions and tells estimated bit rates too."""
+    audio = offer.find("m=audio")
+    video, rest = (offer, "") if audio < 0 else (offer[:audio], offer[audio:])
+    video = video.replace(f"SAVPF {VIDEO_PAYLOAD_TYPE}", f"SAVPF {VIDEO_PAYLOAD_TYPE} {RTX_PAYLOAD_TYPE}")
+    lines = [
+        f"a=rtpmap:{RTX_PAYLOAD_TYPE} rtx/90000",
+        f"a=fmtp:{RTX_PAYLOAD_TYPE} apt={VIDEO_PAYLOAD_TYPE}",
+        f"a=rtcp-fb:{VIDEO_PAYLOAD_TYPE} goog-remb",
+    ]
+    return video + "".join(line + "\r\n" for line in lines) + rest
 
 
 @cache
@@ -143,6 +157,7 @@ class Watcher:
         self.session_id = answer.session_id
         self.video: list[bytes] = []
         self.audio: list[bytes] = []
+        self.rtx: list[bytes] = []
         self.rtcp: list[rtcp.Packet] = []
         self.raw: list[bytes] = []  # video as encrypted
         self.drop: Callable[[int], bool] = lambda number: False
@@ -156,6 +171,8 @@ class Watcher:
             if packet[1] & 0x7F == VIDEO_PAYLOAD_TYPE:
                 self.video.append(packet)
                 self.raw.append(datagram)
+            elif packet[1] & 0x7F == RTX_PAYLOAD_TYPE:
+                self.rtx.append(packet)
             else:
                 self.audio.append(packet)
         self._arrived.set()

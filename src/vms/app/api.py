@@ -3,10 +3,13 @@
 import socket
 from collections.abc import Callable, Mapping, Sequence
 
+from vms.api.ice_servers import ice_servers
 from vms.api.ports import HubLease, Machine, Ports, Registry, Site
 from vms.api.service import ApiService
 from vms.app.directory import Directory
 from vms.app.events import EventTeller
+from vms.app.live_options import Ladders
+from vms.app.publish import RemotePublishing
 from vms.app.remote import RemoteLive, RemoteStreams
 from vms.app.render_client import RenderExports, RenderThumbnails
 from vms.app.revocations import SharedRevocations
@@ -30,7 +33,7 @@ class ApiRole:
     """registry and directory: followed and stopped by whoever made them. lease: hubs for live pictures.
 
     keepers: of the configured volumes, in their order. rendering: of this machine.
-    session_secret: 32 bytes of the installation. listener: shared by all api processes; None makes one.
+    session_secret, url_secret: 32 bytes of the installation each. listener: shared by all api processes; None makes one.
     """
 
     def __init__(
@@ -44,6 +47,7 @@ class ApiRole:
         keepers: Sequence[Keeping],
         rendering: Rendering,
         session_secret: bytes,
+        url_secret: bytes,
         listener: socket.socket | None = None,
         before: Sequence[MetricSource] = (),
     ) -> None:
@@ -57,12 +61,14 @@ class ApiRole:
         streams = RemoteStreams(registry, directory)
         entries: Registry = registry
         self._events = EventTeller(around.places.outbox(worker), worker, around.bus, clock)
+        live = RemoteLive(around.bus, streams, directory)
         ports = Ports(
             registry=entries,
             live_status=streams,
             recording=streams,
             playback=self.playback,
-            live=RemoteLive(around.bus, streams, directory),
+            live=live,
+            publishing=RemotePublishing(around.bus, registry, directory),
             lease=lease,
             machine=machine,
             events=JournalReader(around.places.journal),
@@ -82,6 +88,8 @@ class ApiRole:
             volumes=KeptVolumes(config.volumes(), keepers, clock),
             site=Site(config.site.name, config.site.time_zone),
             retention_classes=frozenset(config.storage.classes),
+            ice_servers=lambda: ice_servers(config.webrtc, clock),
+            live_options=Ladders(config, live, streams, url_secret, clock),
         )
         self.service = ApiService(config.http, ports, session_secret, listener)
         self._revocations = SharedRevocations(around.bus, self.service.authenticator)

@@ -8,10 +8,18 @@ from collections.abc import Callable
 
 from vms.api.listener import listen as listen_http
 from vms.common.errors import Unavailable
+from vms.common.tls import server_context
 from vms.config import Config
 from vms.telemetry.logs import get_logger
 
 log = get_logger(__name__)
+
+
+def check_certificate(config: Config) -> None:
+    """Before anything is begun. Raises Unavailable when the certificate of http.tls cannot be used."""
+    tls = config.http.tls
+    if tls is not None:
+        server_context(tls.certificate, tls.key)
 
 
 def bind_http(config: Config) -> socket.socket:

@@ -8,11 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from vms.app.convert import camera_status_message
 from vms.app.events import EventTeller
 from vms.app.late_signer import LateSigner
+from vms.app.publish import PublishServing, make_publishers
 from vms.app.role import Around, Method
 from vms.common.camera import Camera, RecordMode
 from vms.common.ids import CameraId
+from vms.common.stream_name import StreamName
 from vms.gateway.agent import MediaAgent
 from vms.ingest import IngestService, StreamStatus
+from vms.ingest.whip_source import sources
 from vms.media import GapReason
 from vms.proto import worker_pb2
 from vms.relay import RelayServer
@@ -32,7 +35,14 @@ class MediaRole:
         config, places, worker = around.config, around.places, around.worker
         bus, clock = around.bus, around.clock
         self.on_change: Callable[[], None] = lambda: None
-        self.ingest = IngestService(clock, on_state=self._state_changed)
+        self._publishers = make_publishers(config, worker, clock)
+        self._publishing = PublishServing(self._publishers, bus, worker)
+        self.ingest = IngestService(
+            clock,
+            sources(self._publishers),
+            on_state=self._state_changed,
+            on_sub_state=lambda camera_id: self.on_change(),
+        )
         self.recording = RecordingService(
             list(zip(config.volumes(), keepings, strict=True)),
             config.storage.segment,
@@ -51,14 +61,18 @@ class MediaRole:
         self._events = EventTeller(places.outbox(worker), worker, bus, clock)
         self.recording.watch.on_volume = self._events.volume_changed
         self.recording.watch.on_camera = self._recording_changed
-        self._relay = RelayServer(self.ingest.hub, clock, path=places.relay(worker)) if serve_hubs else None
+        self._relay = (
+            RelayServer(self.ingest.hub, clock, path=places.relay(worker), others=self.ingest.lease)
+            if serve_hubs
+            else None
+        )
         self._relay_path = str(places.relay(worker)) if serve_hubs else ""
         self._started = False
 
     @property
     def sources(self) -> Sequence[MetricSource]:
         relay = [self._relay] if self._relay is not None else []
-        return [self.ingest, self.recording, self.agent, self._events, *relay]
+        return [self.ingest, self._publishers, self.recording, self.agent, self._events, *relay]
 
     @property
     def methods(self) -> Mapping[str, Method]:
@@ -71,6 +85,7 @@ class MediaRole:
         await self._events.start()
         await self._triggers.start()
         await self.agent.start()
+        self._publishing.start()
         if self._relay is not None:
             await self._relay.start()
 
@@ -78,6 +93,7 @@ class MediaRole:
         """Close every recording."""
         if self._relay is not None:
             await self._relay.stop()
+        self._publishing.stop()
         await self.agent.stop()
         await self._triggers.stop()
         await self.ingest.stop()
@@ -95,6 +111,9 @@ class MediaRole:
             if error is not None:
                 told.recording_error = error
             told.revision = self.agent.revision(camera_id)
+            sub, sub_hub = self.ingest.sub_status(camera_id), self.ingest.sub_hub(camera_id)
+            if sub is not None and sub_hub is not None:
+                told.sub.CopyFrom(camera_status_message(camera_id, sub, sub_hub.tracks, sub_hub.reorders))
             status.cameras.append(told)
 
     async def _apply(self, old: Camera | None, new: Camera | None) -> None:
@@ -107,6 +126,8 @@ class MediaRole:
                 self._relay.end(old.id)
         else:
             hub = await self.ingest.put(new)
+            if new.sub_source is None and self._relay is not None:
+                self._relay.end(new.id, StreamName.SUB)
             if new.record is RecordMode.OFF:
                 self.recording.keep(new)
                 await self.recording.stop_recording(new.id, GapReason.RECORDING_OFF)

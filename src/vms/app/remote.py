@@ -19,10 +19,12 @@ from vms.bus.errors import BusUnavailable
 from vms.bus.local import LocalClient
 from vms.common.errors import NotFound, Unavailable, VmsError
 from vms.common.ids import CameraId
+from vms.common.stream_name import StreamName
 from vms.gateway.client import RegistryClient
 from vms.ingest.status import CameraState, StreamStatus
 from vms.proto import camera_pb2, live_pb2, subjects, worker_pb2
-from vms.stream import Answer, NotViewable, NotViewableReason, Session, Viewability, viewability_of
+from vms.stream import Answer, NotViewable, NotViewableReason, Restarted, Session, Viewability, viewability_of
+from vms.stream.selection import UNKNOWN_SIZE, Size, stream_for
 from vms.telemetry.logs import get_logger
 from vms.telemetry.metrics import ProcessMetrics
 
@@ -53,6 +55,10 @@ class RemoteStreams:
             reason = f"the process that pulls it ({worker}) does not answer; it is being restarted"
             return StreamStatus(CameraState.FAILED, reason, WORKER_LOST)
         return StreamStatus(CameraState.CONNECTING)
+
+    def sub_status(self, camera_id: CameraId) -> StreamStatus | None:
+        told = self.told(camera_id)
+        return stream_status(told.sub) if told is not None and told.HasField("sub") else None
 
     def recording(self, camera_id: CameraId) -> bool:
         told = self.told(camera_id)
@@ -88,12 +94,13 @@ class RemoteLive:
         self._streams = streams
         self._directory = directory
 
-    async def offer(self, camera_id: CameraId, sdp: str) -> Answer:
+    async def offer(self, camera_id: CameraId, sdp: str, stream: StreamName = StreamName.MAIN) -> Answer:
         """See StreamService.offer; Unavailable when no stream worker answers."""
-        found = self.viewability(camera_id)
-        if found.reason is not None:
-            raise NotViewable(found.reason, found.detail)
-        message = live_pb2.Offer(camera_id=camera_id, sdp=sdp).SerializeToString()
+        if stream is StreamName.MAIN:  # of the others it is known once they are asked for
+            found = self.viewability(camera_id)
+            if found.reason is not None:
+                raise NotViewable(found.reason, found.detail)
+        message = live_pb2.Offer(camera_id=camera_id, sdp=sdp, stream=stream).SerializeToString()
         for worker in self._by_preference(camera_id):
             try:
                 reply = await self._bus.request(
@@ -103,19 +110,46 @@ class RemoteLive:
                 log.warning("a stream worker did not take an offer", stream=worker, reason=str(error))
                 continue
             answer = live_pb2.Answer.FromString(reply)
-            session = Session(camera_id, answer.etag, answer.ufrag)
+            session = Session(camera_id, answer.etag, answer.ufrag, stream=stream)
             return Answer(answer.session_id, answer.sdp, session)
         raise Unavailable("no process that serves live video answers now; try again in a few seconds")
 
     async def session(self, session_id: str) -> Session:
         """Raises NotFound, also when its worker has gone, and its sessions with it."""
-        reply = await self._ask(session_id, "get")
-        session = live_pb2.Session.FromString(reply)
-        return Session(CameraId(session.camera_id), session.etag, session.ufrag)
+        message = live_pb2.SessionId(session_id=session_id)
+        reply = await self._ask(session_id, "get", message.SerializeToString())
+        return _session(live_pb2.Session.FromString(reply))
+
+    async def restart(self, session_id: str, ufrag: str) -> Restarted:
+        """Raises NotFound, as `session`."""
+        message = live_pb2.Restart(session_id=session_id, ufrag=ufrag)
+        reply = await self._ask(session_id, "restart", message.SerializeToString())
+        restarted = live_pb2.Restarted.FromString(reply)
+        return Restarted(_session(restarted.session), restarted.fragment)
 
     async def end(self, session_id: str) -> None:
         """Raises NotFound."""
-        await self._ask(session_id, "end")
+        await self._ask(session_id, "end", live_pb2.SessionId(session_id=session_id).SerializeToString())
+
+    async def select(self, session_id: str, stream: StreamName) -> None:
+        """Raises as StreamService.select."""
+        message = live_pb2.Select(session_id=session_id, stream=stream)
+        # As long as an offer: a stream that nobody watches is subscribed, or even pulled, first.
+        await self._ask(session_id, "select", message.SerializeToString(), OFFER_TIMEOUT_S)
+
+    def suitable(
+        self, camera_id: CameraId, width: int, height: int, current: StreamName | None = None
+    ) -> StreamName:
+        """See vms.stream.selection; what is not known yet counts as usual."""
+        told = self._streams.told(camera_id)
+        if told is None or not told.HasField("sub"):
+            return StreamName.MAIN
+        return stream_for(width, height, _size(told), _size(told.sub), current=current)
+
+    def http_port(self, camera_id: CameraId) -> int | None:
+        """The TCP port of the stream worker that should serve another viewer of a camera; None when there is none."""
+        workers = (self._directory.worker(name) for name in self._by_preference(camera_id))
+        return next((worker.http_port for worker in workers if worker is not None and worker.http_port), None)
 
     def viewers(self, camera_id: CameraId) -> int:
         return self._directory.viewers(camera_id)
@@ -129,13 +163,14 @@ class RemoteLive:
             return Viewability(False, NotViewableReason.NOT_LIVE, detail)
         return viewability_of(tracks_of(told.tracks), told.reorders)
 
-    async def _ask(self, session_id: str, verb: str) -> bytes:
+    async def _ask(
+        self, session_id: str, verb: str, message: bytes, timeout_s: float = SESSION_TIMEOUT_S
+    ) -> bytes:
         worker = session_id.partition(".")[0]
         if self._directory.worker(worker) is None:
             raise NotFound("no such live-view session; the process that served it has ended")
-        message = live_pb2.SessionId(session_id=session_id).SerializeToString()
         subject = subjects.stream_session(worker, verb)
-        return await self._bus.request(subject, message, timeout_s=SESSION_TIMEOUT_S)
+        return await self._bus.request(subject, message, timeout_s=timeout_s)
 
     def _by_preference(self, camera_id: CameraId) -> list[str]:
         def load(status: worker_pb2.WorkerStatus) -> float:
@@ -144,6 +179,17 @@ class RemoteLive:
 
         ready = [status for status in self._directory.workers("stream") if status.ready]
         return [status.worker for status in sorted(ready, key=load)]
+
+
+def _session(message: live_pb2.Session) -> Session:
+    stream = StreamName(message.stream or StreamName.MAIN)
+    return Session(CameraId(message.camera_id), message.etag, message.ufrag, stream=stream)
+
+
+def _size(told: camera_pb2.CameraStatus) -> Size:
+    """How large a stream's pictures are."""
+    track = next((track for track in told.tracks if track.width), None)
+    return Size(track.width, track.height) if track is not None else UNKNOWN_SIZE
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,22 +14,44 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from vms.config import Config, parse_config
+from vms.config import Config, is_loopback, parse_config
 
 _SECTIONS: Mapping[str, Mapping[str, Any]] = {  # as pydantic's `include` takes them
-    "media": {"data_dir": True, "storage": True, "site": True, "bus": True},
-    "stream": {"data_dir": True, "http": True, "webrtc": True, "rtsp": True, "bus": True},
+    "media": {
+        "data_dir": True,
+        "http": {"host"},
+        "webrtc": {"port", "addresses"},
+        "storage": True,
+        "site": True,
+        "bus": True,
+    },
+    "stream": {
+        "data_dir": True,
+        "http": True,
+        "webrtc": {"port", "addresses"},
+        "rtsp": True,
+        "transcode": {"streams"},
+        "storage": {"volumes"},
+        "bus": True,
+    },
     "api": {
         "data_dir": True,
         "http": True,
+        "webrtc": {"ice_servers"},
+        "rtsp": True,
+        "transcode": {"streams"},
         "storage": {"volumes", "classes"},
         "site": True,
         "bus": True,
     },
     "keeper": {"data_dir": True, "storage": {"volumes"}, "bus": True},
     "render": {"data_dir": True, "storage": {"volumes"}, "bus": True},
+    "transcode": {"data_dir": True, "transcode": True, "bus": True},
 }
 _MOST_BYTES = 1 << 20
+_NO_TOKEN = "the-token-is-not-told"  # noqa: S105 - this is none
+"""In the token's place where a role needs the host alone: it would not be valid by itself, and a new token is no reason
+to restart what records."""
 
 
 def write_settings(config: Config, role: str) -> int:
@@ -46,7 +68,10 @@ def write_settings(config: Config, role: str) -> int:
 
 def settings(config: Config, role: str) -> bytes:
     """The part of the configuration that `role` needs, secrets included: for memory alone."""
-    return json.dumps(_plain(config.model_dump(include=dict(_SECTIONS[role])))).encode()
+    part = _plain(config.model_dump(include=dict(_SECTIONS[role])))
+    if role == "media" and not is_loopback(config.http.host):
+        part["http"]["token"] = _NO_TOKEN
+    return json.dumps(part).encode()
 
 
 def holds(descriptor: int, config: Config, role: str) -> bool:

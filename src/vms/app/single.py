@@ -15,16 +15,17 @@ from vms.app.convert import metrics_message
 from vms.app.directory import Directory
 from vms.app.evidence_keys import make_evidence_keys
 from vms.app.keeper import KeeperRole
-from vms.app.listeners import bind_rtsp
+from vms.app.listeners import bind_rtsp, check_certificate
 from vms.app.lock_keepers import kept_volumes
 from vms.app.media import MediaRole
-from vms.app.places import RENDER, Places
+from vms.app.places import RENDER, TRANSCODE, Places
 from vms.app.processes import allow_many_files, stop_signal
 from vms.app.remote import Process
 from vms.app.render import RenderRole
 from vms.app.role import Around, Method
 from vms.app.running import RunningRole
 from vms.app.stream import StreamRole
+from vms.app.transcode import TranscodeRole
 from vms.bus.local import LocalServer
 from vms.bus.memory import MemoryBus
 from vms.common.clock import Clock, SystemClock
@@ -33,12 +34,14 @@ from vms.common.errors import Conflict
 from vms.common.ids import CameraId
 from vms.common.secrets import installation_secrets
 from vms.common.service import Service
+from vms.common.stream_name import StreamName
 from vms.config import Config
 from vms.gateway.client import RegistryClient
 from vms.gateway.journal_keeper import JournalKeeper
 from vms.gateway.service import GatewayService
 from vms.proto import worker_pb2
-from vms.stream import own_hubs
+from vms.stream import HubLease, LeaseHub
+from vms.stream.http.token import SECRET_PURPOSE
 from vms.telemetry.logs import get_logger
 from vms.telemetry.loop_lag import LoopLag
 from vms.telemetry.metrics import MetricSource, ProcessMetrics, read
@@ -65,6 +68,7 @@ class System:
 
         Raises a VmsError that says what to do: data directory in use, port taken, database unusable.
         """
+        check_certificate(self._config)
         async with AsyncExitStack() as stack:
             await self._start(stack)
             self._stack = stack.pop_all()
@@ -104,9 +108,13 @@ class System:
 
         media = MediaRole(around(MEDIA), [role.keeper for role in keepers], serve_hubs=False)
         rtsp = bind_rtsp(config)
-        stream = StreamRole(around(STREAM), own_hubs(media.ingest.hub), rtsp=rtsp)
+        transcode = TranscodeRole(around(TRANSCODE), media.ingest.lease, serve_hubs=False)
+        secrets = await installation_secrets(config.data_dir)
+        url_secret = secrets.derive(SECRET_PURPOSE)
+        lease = _with_transcoded(media, transcode, config)
+        stream = StreamRole(around(STREAM), lease, rtsp=rtsp, url_secret=url_secret)
         registry = RegistryClient(bus, config.data_dir)
-        registry.on_change = lambda camera_id: _end_if_removed(registry, stream, camera_id)
+        registry.on_change = lambda camera_id: _end_what_is_gone(registry, stream, transcode, camera_id)
         directory = Directory(bus, clock)
         machine = _OneProcess(journal)
         render = RenderRole(around(RENDER))
@@ -114,15 +122,18 @@ class System:
             around(API),
             registry=registry,
             directory=directory,
-            lease=own_hubs(media.ingest.hub),
+            lease=media.ingest.lease,
             machine=machine,
             keepers=[role.keeper for role in keepers],
             rendering=render.service,
-            session_secret=(await installation_secrets(config.data_dir)).derive("api session"),
+            session_secret=secrets.derive("api session"),
+            url_secret=url_secret,
         )
         running = [RunningRole("keeper", around(f"keeper-{n}"), role) for n, role in enumerate(keepers)]
         running.append(RunningRole("media", around(MEDIA), media))
         running.append(RunningRole("render", around(RENDER), render))
+        if config.transcode.streams != 0:
+            running.append(RunningRole("transcode", around(TRANSCODE), transcode))
         running.append(RunningRole("stream", around(STREAM), stream))
         services: list[Service] = [directory, registry, *running]
         for service in services:
@@ -159,9 +170,25 @@ async def serve(config: Config) -> None:
     log.info("stopped")
 
 
-def _end_if_removed(registry: RegistryClient, stream: StreamRole, camera_id: CameraId) -> None:
+def _end_what_is_gone(
+    registry: RegistryClient, stream: StreamRole, transcode: TranscodeRole, camera_id: CameraId
+) -> None:
     if registry.assignment(camera_id) is None:
         stream.end_camera(camera_id)
+        transcode.end_camera(camera_id)
+    elif not registry.has_sub(camera_id):
+        stream.end_sub(camera_id)
+
+
+def _with_transcoded(media: MediaRole, transcode: TranscodeRole, config: Config) -> LeaseHub:
+    """Hubs of cameras as they are, and transcoded ones where the configuration has them."""
+
+    def lease(camera_id: CameraId, stream: StreamName = StreamName.MAIN, /) -> HubLease:
+        if stream is StreamName.COMPAT and config.transcode.streams != 0:
+            return transcode.lease(camera_id)
+        return media.ingest.lease(camera_id, stream)
+
+    return lease
 
 
 class _OneProcess:

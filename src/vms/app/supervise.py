@@ -24,7 +24,7 @@ from vms.api.listener import url_of
 from vms.app.convert import metrics_message
 from vms.app.events import EventTeller
 from vms.app.evidence_keys import make_evidence_keys
-from vms.app.listeners import bind_http, bind_rtsp
+from vms.app.listeners import bind_http, bind_rtsp, check_certificate
 from vms.app.lock_keepers import keeper_clients, kept_volumes
 from vms.app.places import Places
 from vms.app.plans import STARTED_FIRST, nats_plan, worker_names, worker_plans
@@ -219,10 +219,11 @@ class SystemOfProcesses:
             keeper.close()
 
     def _plans(self, config: Config) -> list[WorkerPlan]:
-        """Raises Unavailable when a port is taken."""
+        """Raises Unavailable when a port is taken, or the certificate cannot be used."""
+        check_certificate(config)
         link, host, port = self._link, config.http.host, config.http.port
         http = link.listener("http", host, port, lambda *_: bind_http(config))
-        self.url = url_of(host, http.getsockname()[1])
+        self.url = url_of(host, http.getsockname()[1], config.http.scheme)
         os.set_inheritable(http.fileno(), False)
         fds = {role: {"config": self._settings(config, role)} for role in STARTED_FIRST}
         fds["api"]["http"] = _kept(link, "http")

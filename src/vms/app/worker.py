@@ -2,7 +2,7 @@
 
 It runs one role until it is told to end, or its launcher has gone.
 
-Belongs here: one process around one role. Does not: the roles (media, stream, api, keeper, render).
+Belongs here: one process around one role. Does not: the roles (media, stream, api, keeper, render, transcode).
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import uvloop
 
-from vms.app.places import RENDER, Places, index_of
+from vms.app.places import RENDER, TRANSCODE, Places, index_of
 from vms.app.plans import STOP_S
 from vms.app.processes import allow_many_files
 from vms.app.role import Around, Role
@@ -97,11 +97,24 @@ async def _keeper(around: Around, seat: Seat, stack: AsyncExitStack) -> Role:
 
 async def _stream(around: Around, seat: Seat, stack: AsyncExitStack) -> Role:
     from vms.app.stream import StreamRole
+    from vms.common.secrets import installation_secrets
+    from vms.relay import UnixAddress
+    from vms.stream.http.token import SECRET_PURPOSE
 
     subscriber = await _subscriber(around, stack)
     hubs = subscriber.hubs
-    role = StreamRole(around, hubs.lease, rtsp=seat.listener("rtsp"), before=[hubs.source])
+    if around.config.transcode.streams != 0:
+        hubs.locate_compat = lambda camera_id: UnixAddress(around.places.relay(TRANSCODE))
+    secrets = await installation_secrets(around.config.data_dir)
+    role = StreamRole(
+        around,
+        hubs.lease,
+        rtsp=seat.listener("rtsp"),
+        url_secret=secrets.derive(SECRET_PURPOSE),
+        before=[hubs.source],
+    )
     subscriber.on_removed = role.end_camera
+    subscriber.on_no_sub = role.end_sub
     return role
 
 
@@ -113,12 +126,22 @@ async def _render(around: Around, seat: Seat, stack: AsyncExitStack) -> Role:
     return RenderRole(around)
 
 
+async def _transcode(around: Around, seat: Seat, stack: AsyncExitStack) -> Role:
+    from vms.app.transcode import TranscodeRole
+
+    subscriber = await _subscriber(around, stack)
+    role = TranscodeRole(around, subscriber.hubs.lease, before=[subscriber.hubs.source])
+    subscriber.on_removed = role.end_camera
+    return role
+
+
 async def _api(around: Around, seat: Seat, stack: AsyncExitStack) -> Role:
     from vms.app.api import ApiRole
     from vms.app.lock_keepers import keeper_clients
     from vms.app.remote import LocalMachine
     from vms.common.secrets import installation_secrets
     from vms.storage.render.control import RenderControl
+    from vms.stream.http.token import SECRET_PURPOSE
 
     subscriber = await _subscriber(around, stack)
     machine = LocalMachine(around.places)
@@ -136,6 +159,7 @@ async def _api(around: Around, seat: Seat, stack: AsyncExitStack) -> Role:
         lease=subscriber.hubs.lease,
         machine=machine,
         session_secret=secrets.derive("api session"),
+        url_secret=secrets.derive(SECRET_PURPOSE),
         keepers=keepers,
         rendering=rendering,
         listener=seat.listener("http"),
@@ -158,6 +182,7 @@ _BUILDERS: Mapping[str, Callable[[Around, Seat, AsyncExitStack], Awaitable[Role]
     "stream": _stream,
     "api": _api,
     "render": _render,
+    "transcode": _transcode,
 }
 """Each imports what its role needs alone: memory that a media process does not use is not spent on it."""
 

@@ -7,7 +7,7 @@ Belongs here: who watches what, packetising once, pacing, skipping, feedback. Do
 from vms.stream.errors import NotViewable, NotViewableReason, OfferInvalid
 from vms.stream.hubs import HubLease, LeaseHub, own_hubs
 from vms.stream.viewability import Viewability, viewability, viewability_of
-from vms.stream.webrtc.service import Answer, Session, StreamService
+from vms.stream.webrtc.service import Answer, Restarted, Session, StreamService
 
 __all__ = [
     "Answer",
@@ -16,6 +16,7 @@ __all__ = [
     "NotViewable",
     "NotViewableReason",
     "OfferInvalid",
+    "Restarted",
     "Session",
     "StreamService",
     "Viewability",

@@ -5,6 +5,7 @@
     timeline   spans and gaps out of files and recorded gaps
     cutlist    which pieces of which files show a range, each moment once
     hls        a cut list as playlist text
+    onward     from a time on, as it is watched: for live view that goes back in time
     export     a cut list as one MP4 that can be verified; samples: its samples; download, files: its bytes
     snapshot   one picture of a file
     verification, verdicts   whether recordings are as they were recorded

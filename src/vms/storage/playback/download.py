@@ -152,14 +152,14 @@ class Download:
         return await self._read(await self._files.again(place), reads)
 
     async def _read(self, opened: OpenFile, reads: list[tuple[int, int]]) -> bytes:
-        future = asyncio.get_running_loop().run_in_executor(self._executor, _read_parts, opened, reads)
+        future = asyncio.get_running_loop().run_in_executor(self._executor, read_parts, opened, reads)
         self._reads.add(future)
         future.add_done_callback(self._reads.discard)
         # A reader that is cancelled must not leave a thread on a descriptor that is closed and reused.
         return await asyncio.shield(future)
 
 
-def _read_parts(opened: OpenFile, reads: list[tuple[int, int]]) -> bytes:
+def read_parts(opened: OpenFile, reads: list[tuple[int, int]]) -> bytes:
     """Runs in a thread. Raises RecordingGone, Unavailable."""
     pieces = []
     for offset, size in reads:

@@ -120,16 +120,24 @@ def silent_init(opened: OpenSegment) -> bytes:
         ) from error
 
 
+def playable_sound(cuts: Sequence[Cut]) -> Track | None:
+    """The sound of the cuts of one file, if browsers can play all of it."""
+    sound = [track for track in cuts[0].file.tracks if track.kind is MediaKind.AUDIO]
+    if len(sound) == 1 and sound[0].codec in BROWSER_SOUND and _heard_throughout(cuts, sound[0].id):
+        return sound[0]
+    return None
+
+
 def _map(line: int, cuts: Sequence[Cut]) -> _Map:
     opened = cuts[0].opened
-    sound = [track for track in opened.file.tracks if track.kind is MediaKind.AUDIO]
-    playable = len(sound) == 1 and sound[0].codec in BROWSER_SOUND and _heard_throughout(cuts, sound[0].id)
+    sounds = sum(track.kind is MediaKind.AUDIO for track in opened.file.tracks)
+    sound = playable_sound(cuts)
     return _Map(
         line,
         opened.segment.id,
         opened.file.init,
-        sound[0].codec if playable else None,
-        0 < len(sound) < len(opened.file.tracks),
+        sound.codec if sound is not None else None,
+        0 < sounds < len(opened.file.tracks),
     )
 
 

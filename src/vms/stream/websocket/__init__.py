@@ -1,0 +1,1 @@
+"""Live view over WebSocket: fragmented MP4, one fragment a picture, for Media Source Extensions."""

@@ -1,0 +1,91 @@
+"""The whole system over TLS: the API, the web app's session, and live video over HTTP/2 at the stream worker."""
+
+import asyncio
+import ssl
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from vms.app.single import System
+from vms.common.errors import Unavailable
+from vms.config import Config, HttpConfig, TlsConfig, WebRtcConfig
+from vms.virtual_camera import CameraOptions, VirtualCamera, VirtualCameraServer
+
+TOKEN = "a-token-of-enough-characters"
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> TlsConfig:
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    kind = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
+    names = "-addext subjectAltName=DNS:localhost,IP:127.0.0.1"
+    command = ["openssl", *kind.split(), *names.split(), "-keyout", key, "-out", certificate]
+    subprocess.run(command, check=True, capture_output=True)
+    return TlsConfig(certificate=certificate, key=key)
+
+
+def config_of(tmp_path: Path, tls: TlsConfig) -> Config:
+    http = HttpConfig(port=0, token=TOKEN, tls=tls)  # type: ignore[arg-type]
+    return Config(data_dir=tmp_path / "data", http=http, webrtc=WebRtcConfig(port=0))
+
+
+@pytest.fixture
+async def system(tmp_path: Path, files: TlsConfig) -> AsyncIterator[System]:
+    system = System(config_of(tmp_path, files))
+    await system.start()
+    yield system
+    await system.stop()
+
+
+@pytest.fixture
+async def camera() -> AsyncIterator[VirtualCamera]:
+    options = CameraOptions(pattern=True, width=320, height=180, frames_per_second=10, bitrate=200_000)
+    server = VirtualCameraServer(options)
+    await server.start()
+    yield server.cameras[0]
+    await server.stop()
+
+
+@pytest.mark.needs("curl")
+async def test_live_hls_is_found_from_the_api_and_comes_over_http2(
+    system: System, camera: VirtualCamera, files: TlsConfig
+) -> None:
+    assert system.url.startswith("https://")
+    context = ssl.create_default_context(cafile=files.certificate)
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    async with httpx.AsyncClient(base_url=system.url, verify=context, headers=headers) as client:
+        body = {"id": "porch", "name": "Porch", "source": camera.source.reveal(), "record": "off"}
+        assert (await client.post("/api/v1/cameras", json=body)).status_code == 201
+        async with asyncio.timeout(30):
+            while (found := await client.get("/api/v1/cameras/porch/live.m3u8")).status_code != 307:
+                assert found.status_code == 503, found.text
+                await asyncio.sleep(0.1)
+    url = found.headers["location"]
+    assert url.startswith("https://127.0.0.1:")
+    assert "/hls/porch/main/index.m3u8?token=" in url
+    process = await asyncio.create_subprocess_exec(
+        *("curl", "-sS", "--http2", "--cacert", files.certificate, "-w", "%{http_version}", url),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    out, _ = await process.communicate()
+    assert out.startswith(b"#EXTM3U\n")
+    assert out.endswith(b"\n2")
+
+
+async def test_the_web_apps_cookie_is_secure(system: System, files: TlsConfig) -> None:
+    context = ssl.create_default_context(cafile=files.certificate)
+    async with httpx.AsyncClient(base_url=system.url, verify=context) as client:
+        answer = await client.post("/api/v1/session", json={"token": TOKEN})
+    assert answer.status_code < 300, answer.text
+    assert "secure" in answer.headers["set-cookie"].lower()
+
+
+async def test_a_certificate_that_is_not_there_ends_the_start(tmp_path: Path) -> None:
+    tls = TlsConfig(certificate=tmp_path / "absent.pem", key=tmp_path / "absent.key")
+    system = System(config_of(tmp_path, tls))
+    with pytest.raises(Unavailable, match=r"http\.tls needs a PEM certificate"):
+        await system.start()
+    await system.stop()
