@@ -1,4 +1,4 @@
-"""Pull cameras: one supervisor a camera, from connection to hub.
+"""Pull cameras: one supervisor a stream, from connection to hub.
 
 Belongs here: connecting and reconnecting, the stream timeline, watchdogs, live state.
 Does not: protocols (vms.wire), bit streams (vms.format), what is done with the media (vms.storage, vms.stream).

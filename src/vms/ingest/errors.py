@@ -8,10 +8,16 @@ SourceError (Unavailable)
 ├── SourceUnsupported   it offers nothing that this system can take
 ├── SourceProtocolError it breaks the protocol
 ├── NoFrames            connected, but no pictures come
-└── SourceEnded         the camera ended the session
+├── SourceEnded         the camera ended the session
+└── PublisherLeft       whoever published the camera's stream has gone
+
+InvalidInput
+└── OfferRefused        a publisher's SDP offer cannot be answered
+Conflict
+└── PublisherPresent    somebody publishes the camera already
 """
 
-from vms.common.errors import Unavailable
+from vms.common.errors import Conflict, InvalidInput, Unavailable
 from vms.media import GapReason
 
 
@@ -53,3 +59,17 @@ class NoFrames(SourceError):
 
 class SourceEnded(SourceError):
     code = "ended"
+
+
+class PublisherLeft(SourceError):
+    code = "no_publisher"
+
+
+class OfferRefused(InvalidInput):
+    """The SDP offer breaks its rules, or sends nothing that this system takes; the text says what."""
+
+
+class PublisherPresent(Conflict):
+    """Somebody publishes the camera already; trying again once it has gone helps."""
+
+    reason = "publisher_present"

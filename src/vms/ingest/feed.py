@@ -40,10 +40,12 @@ class Feed:
 
     counters: reads the session's reception, once it is connected.
     fault: why the stream cannot be used, once that is known; the session should be ended.
+    waiting: why nothing can come yet though nothing is wrong, as a slug and a text; None once something should.
     due: whether the camera was told to play. undecodable_since_ns: monotonic time of the first picture with
         which nothing could begin: no key picture, or none with parameter sets.
     last_arrival_ns: monotonic time of the newest unit; last_picture_ns: of the newest picture, which sound
         that goes on does not move (of any unit, where there is sound alone).
+    request_key: asks the camera for a key picture, once it plays.
     last_picture_capture_ns: when that picture was taken, Unix ns; None before the first.
     """
 
@@ -52,6 +54,8 @@ class Feed:
         self.pushed = 0
         self.fault: FormatError | None = None
         self.counters: Callable[[], ReceptionCounters] | None = None
+        self.request_key: Callable[[], None] | None = None
+        self.waiting: tuple[str, str] | None = None
         self.due = False
         self.undecodable_since_ns: int | None = None
         self.last_arrival_ns = clock.monotonic_ns()

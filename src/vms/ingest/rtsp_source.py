@@ -50,6 +50,7 @@ class RtspSource:
                 await _set_up(session, lines, feed)
                 feed.counters = lambda: session.counters
                 await session.play()
+                feed.request_key = session.request_key_picture
                 feed.play()
                 await session.wait()
             finally:

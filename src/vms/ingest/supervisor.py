@@ -48,6 +48,7 @@ class CameraSupervisor:
         self.sessions = 0
         self.failures = 0
         self.crashes = 0
+        self.key_requests = 0  # sent to the camera
         self._past: Counter[str] = Counter()  # reception of the sessions that ended
         self._camera = camera
         self._clock = clock
@@ -69,7 +70,8 @@ class CameraSupervisor:
         return self._camera
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name=f"camera {self._camera.id}")
+        self.hub.on_key_request = self._request_key
+        self._task = asyncio.create_task(self._run(), name=f"camera {self.hub.name}")
 
     async def stop(self, reason: GapReason, detail: str) -> None:
         """Disconnect; the hub stays, and its sinks are told why nothing comes."""
@@ -78,6 +80,7 @@ class CameraSupervisor:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
             self._task = None
+        self.hub.on_key_request = None
         self._tell_gap(reason, detail)
         self._state = CameraState.STOPPED
 
@@ -109,6 +112,11 @@ class CameraSupervisor:
         """Packets and broken pictures of all sessions so far, by the names of `ReceptionCounters`."""
         return self._past + _reception(self._feed)
 
+    def _request_key(self) -> None:
+        if self._feed is not None and self._feed.request_key is not None:
+            self.key_requests += 1
+            self._feed.request_key()
+
     async def _run(self) -> None:
         while True:
             self._state = CameraState.CONNECTING
@@ -134,7 +142,7 @@ class CameraSupervisor:
             raise
         except Exception as error:
             self.crashes += 1
-            log.exception("camera session crashed", camera=self._camera.id)
+            log.exception("camera session crashed", camera=self.hub.name)
             return SourceError(f"internal error ({type(error).__name__}); the log has the cause")
         finally:
             source.cancel()
@@ -150,6 +158,10 @@ class CameraSupervisor:
         feed.tick()
         if feed.fault is not None:
             raise SourceProtocolError(f"the stream cannot be used: {feed.fault}")
+        if feed.waiting is not None:
+            self._state = CameraState.CONNECTING
+            self._reason = feed.waiting
+            return
         now_ns = self._clock.monotonic_ns()
         video = [track for track in feed.tracks if track.track.kind is MediaKind.VIDEO]
         self._rates.sample(
@@ -159,7 +171,7 @@ class CameraSupervisor:
             self._state = CameraState.LIVE
             self._reason = None
             self._backoff.reset()
-            log.info("camera live", camera=self._camera.id)
+            log.info("camera live", camera=self.hub.name)
             self._on_state(self)
         self._watch(feed, now_ns)
 
@@ -185,7 +197,7 @@ class CameraSupervisor:
         self._state = CameraState.FAILED
         self._reason = (error.code, str(error))
         if not repeated:
-            log.warning("camera failed", camera=self._camera.id, code=error.code, reason=str(error))
+            log.warning("camera failed", camera=self.hub.name, code=error.code, reason=str(error))
         self._tell_gap(error.gap_reason, str(error))
         if not repeated:
             self._on_state(self)
