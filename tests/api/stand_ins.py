@@ -10,14 +10,17 @@ import httpx
 
 from vms.api.application import ApiSettings, create_app
 from vms.api.export_ports import ExportRequest
+from vms.api.ice_servers import IceServer
 from vms.api.ports import Ports, Site
 from vms.common.camera import Camera
 from vms.common.clock import NS, ManualClock, rfc3339
 from vms.common.errors import Conflict, InvalidInput, NotFound, Unavailable
 from vms.common.ids import CameraId
 from vms.common.source_url import SourceUrl
+from vms.common.stream_name import StreamName
 from vms.gateway.evidence_client import BookmarkClient, LockClient
 from vms.gateway.registry import CameraRegistry
+from vms.ingest.errors import PublisherPresent
 from vms.media import Codec, Gap, GapReason, Hub
 from vms.stream.hubs import OwnHub
 from vms.telemetry.metrics import MetricFamily, MetricKind, ProcessMetrics
@@ -57,12 +60,16 @@ class Streams:
 
     def __init__(self) -> None:
         self.statuses: dict[str, Status] = {}
+        self.sub_statuses: dict[str, Status] = {}
         self.hubs: dict[str, Hub] = {}
 
     def status(self, camera_id: CameraId) -> Status:
         if camera_id not in self.statuses:
             raise NotFound(f"no camera {camera_id}")
         return self.statuses[camera_id]
+
+    def sub_status(self, camera_id: CameraId) -> Status | None:
+        return self.sub_statuses.get(camera_id)
 
     def lease(self, camera_id: CameraId) -> OwnHub:
         return OwnHub(self.hubs.setdefault(camera_id, Hub(camera_id)))
@@ -191,6 +198,7 @@ class LiveSession:
     camera_id: CameraId
     etag: str = '"an-ice-session"'
     ufrag: str = "abcd"
+    stream: StreamName = StreamName.MAIN
 
 
 @dataclass(frozen=True)
@@ -198,6 +206,12 @@ class Reply:
     session_id: str
     sdp: str
     session: LiveSession
+
+
+@dataclass(frozen=True)
+class Restarted:
+    session: LiveSession
+    fragment: str
 
 
 class NotViewable(Conflict):
@@ -218,25 +232,46 @@ class Viewers:
 
     def __init__(self) -> None:
         self.sessions: dict[str, CameraId] = {}
+        self.restarted: dict[str, LiveSession] = {}
+        self.streams: dict[str, StreamName] = {}
+        self.selected: list[StreamName] = []
         self.begun = 0
         self.refusal: str | None = None
+        self.refused: frozenset[StreamName] = frozenset(StreamName)  # for the sake of `refusal`
         self.views = {"porch": View()}
         self._names = (f"session-{number}" for number in itertools.count(1))
 
-    async def offer(self, camera_id: CameraId, sdp: str) -> Reply:
-        if self.refusal is not None:
+    async def offer(self, camera_id: CameraId, sdp: str, stream: StreamName = StreamName.MAIN) -> Reply:
+        if self.refusal is not None and stream in self.refused:
             raise NotViewable(self.refusal)
         if not sdp.startswith("v=0"):
             raise InvalidInput("the offer is no SDP: it must begin with v=0")
         name = next(self._names)
         self.sessions[name] = camera_id
+        self.streams[name] = stream
         self.begun += 1
-        return Reply(name, "v=0\r\nthe answer\r\n", LiveSession(camera_id))
+        return Reply(name, "v=0\r\nthe answer\r\n", LiveSession(camera_id, stream=stream))
+
+    async def select(self, session_id: str, stream: StreamName) -> None:
+        await self.session(session_id)
+        self.streams[session_id] = stream
+        self.selected.append(stream)
+
+    def suitable(
+        self, camera_id: CameraId, width: int, height: int, current: StreamName | None = None
+    ) -> StreamName:
+        return StreamName.SUB if height < 400 else StreamName.MAIN
 
     async def session(self, session_id: str) -> LiveSession:
         if session_id not in self.sessions:
             raise NotFound("no such session")
-        return LiveSession(self.sessions[session_id])
+        again = LiveSession(self.sessions[session_id], stream=self.streams[session_id])
+        return self.restarted.get(session_id, again)
+
+    async def restart(self, session_id: str, ufrag: str) -> Restarted:
+        session = LiveSession((await self.session(session_id)).camera_id, f'"after {ufrag}"', ufrag)
+        self.restarted[session_id] = session
+        return Restarted(session, "a=ice-ufrag:ours\r\na=ice-pwd:our-password-of-22-signs\r\n")
 
     async def end(self, session_id: str) -> None:
         if self.sessions.pop(session_id, None) is None:
@@ -249,6 +284,40 @@ class Viewers:
 
     def viewers(self, camera_id: CameraId) -> int:
         return sum(other == camera_id for other in self.sessions.values())
+
+
+class PublishersByName:
+    """WHIP without WebRTC: sessions are names, one a camera."""
+
+    def __init__(self) -> None:
+        self.sessions: dict[str, LiveSession] = {}
+        self._names = (f"publisher-{number}" for number in itertools.count(1))
+
+    async def offer(self, camera_id: CameraId, sdp: str, *, take_over: bool) -> Reply:
+        if not sdp.startswith("v=0"):
+            raise InvalidInput("the offer is no SDP: it must begin with v=0")
+        present = [name for name, session in self.sessions.items() if session.camera_id == camera_id]
+        if present and not take_over:
+            raise PublisherPresent(f"{camera_id} is being published already")
+        for name in present:
+            del self.sessions[name]
+        name = next(self._names)
+        self.sessions[name] = LiveSession(camera_id)
+        return Reply(name, "v=0\r\nthe answer\r\n", self.sessions[name])
+
+    async def session(self, session_id: str) -> LiveSession:
+        if session_id not in self.sessions:
+            raise NotFound("no such session")
+        return self.sessions[session_id]
+
+    async def restart(self, session_id: str, ufrag: str) -> Restarted:
+        before = await self.session(session_id)
+        self.sessions[session_id] = LiveSession(before.camera_id, f'"after {ufrag}"', ufrag)
+        return Restarted(self.sessions[session_id], "a=ice-ufrag:ours\r\n")
+
+    async def end(self, session_id: str) -> None:
+        await self.session(session_id)
+        del self.sessions[session_id]
 
 
 @dataclass(frozen=True)
@@ -535,6 +604,8 @@ class Backend:
     locks: LockClient | None = None
     bookmarks: BookmarkClient | None = None
     ready: bool = True
+    ice_servers: list[IceServer] = field(default_factory=list)
+    publishers: PublishersByName = field(default_factory=PublishersByName)
 
     @property
     def ports(self) -> Ports:
@@ -559,6 +630,8 @@ class Backend:
             volumes=self.volumes,
             site=Site("Headquarters", "America/Sao_Paulo"),
             retention_classes={"evidence"},
+            ice_servers=lambda: self.ice_servers,
+            publishing=self.publishers,
         )
 
     def client(

@@ -26,6 +26,9 @@ OPEN = {
 PREFLIGHTS = {
     ("OPTIONS", f"{CAMERAS}/{{camera_id}}/whep"),
     ("OPTIONS", f"{CAMERAS}/{{camera_id}}/whep/{{session_id}}"),
+    ("OPTIONS", f"{CAMERAS}/{{camera_id}}/whep/{{session_id}}/view"),
+    ("OPTIONS", f"{CAMERAS}/{{camera_id}}/whip"),
+    ("OPTIONS", f"{CAMERAS}/{{camera_id}}/whip/{{session_id}}"),
 }
 MEDIA = [
     (f"{CAMERAS}/porch/playback.m3u8", RANGE),

@@ -25,6 +25,7 @@ async def test_a_live_camera_is_shown_with_its_configuration_and_state(
         "id": "porch",
         "name": "Front porch",
         "source": "rtsp://192.0.2.10/stream1",
+        "sub_source": None,
         "transport": "tcp",
         "record": "continuous",
         "events": {"kinds": ["motion", "alarm"], "pre_roll": "10s", "post_roll": "30s"},
@@ -43,12 +44,41 @@ async def test_a_live_camera_is_shown_with_its_configuration_and_state(
         "bitrate": 4_000_000,
         "audio": "aac",
         "last_frame_at": "2023-11-14T22:13:20.000Z",
+        "sub": None,
         "recording": True,
         "recording_state": "recording",
         "recording_error": None,
         "viewers": 0,
         "webrtc": {"playable": True, "reason": None, "detail": ""},
     }
+
+
+async def test_a_sub_stream_is_set_shown_without_its_password_and_taken_away(
+    backend: Backend, client: httpx.AsyncClient
+) -> None:
+    sub_source = f"rtsp://u:{PASSWORD}@192.0.2.11/small"
+    made = (await client.post(CAMERAS, json={**NEW, "sub_source": sub_source})).json()
+    assert made["sub_source"] == "rtsp://192.0.2.11/small"
+    assert (made["sub"]["state"], made["sub"]["width"]) == ("stopped", None)
+    backend.streams.sub_statuses["back"] = replace(
+        backend.streams.statuses["porch"], width=640, height=360, fps=12.5, bitrate=300_000
+    )
+    shown = (await client.get(f"{CAMERAS}/back")).json()["sub"]
+    assert shown == {
+        "state": "live",
+        "reason": None,
+        "reason_code": None,
+        "codec": "h264",
+        "width": 640,
+        "height": 360,
+        "fps": 12.5,
+        "bitrate": 300_000,
+    }
+    taken = await client.patch(f"{CAMERAS}/back", json={"sub_source": None})
+    assert (taken.json()["sub_source"], taken.json()["sub"]) == (None, None)
+    for refused in ("http://h/", "whip://publish"):
+        answer = await client.post(CAMERAS, json={**NEW, "id": "third", "sub_source": refused})
+        assert (answer.status_code, answer.json()["errors"][0]["path"]) == (422, "body.sub_source")
 
 
 async def test_a_camera_that_cannot_be_recorded_says_why(backend: Backend, client: httpx.AsyncClient) -> None:

@@ -206,10 +206,7 @@ async def test_the_openapi_document_is_served_and_complete(client: httpx.AsyncCl
             assert operation["tags"], where
             assert "application/problem+json" in operation["responses"]["default"]["content"], where
             assert "HTTPValidationError" not in json.dumps(operation), where
-            successes = [
-                answer for status, answer in operation["responses"].items() if status.startswith("2")
-            ]
-            assert successes, where
+            assert any(status[0] in "23" for status in operation["responses"]), where
             assert "401" in operation["responses"] or operation["security"] == [], where
     assert set(tree["components"]["securitySchemes"]) == {"token", "session"}
     assert tree["components"]["schemas"]["CameraDocument"]["examples"]

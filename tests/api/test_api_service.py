@@ -268,10 +268,10 @@ async def test_a_viewer_that_left_before_the_answer_is_ended(backend: Backend, s
     offered, may_answer = asyncio.Event(), asyncio.Event()
     answer = backend.viewers.offer
 
-    async def slow(camera_id: object, sdp: str) -> object:
+    async def slow(*offer: object) -> object:
         offered.set()
         await may_answer.wait()
-        return await answer(camera_id, sdp)  # type: ignore[arg-type]
+        return await answer(*offer)  # type: ignore[arg-type]
 
     backend.viewers.offer = slow  # type: ignore[assignment,method-assign]
     _, writer = await connect(service)

@@ -33,12 +33,17 @@ from vms.api.routes import (
     evidence,
     exports,
     live,
+    live_hls,
+    live_options,
+    live_reports,
     locks,
     recordings,
     session,
     system,
     volumes,
+    whip,
 )
+from vms.api.viewer_reports import ViewerReports
 from vms.api.web_app import WEB_ROOT, WebApp
 from vms.common.errors import VmsError
 
@@ -78,7 +83,8 @@ def create_app(ports: Ports, settings: ApiSettings) -> FastAPI:
     app.state.failure_limit = failure_limit
     app.state.live_pictures = LivePictures(ports.lease)
     app.state.alarm_board = AlarmBoard(ports)
-    app.state.metric_sources = [counters, failure_limit, app.state.alarm_board]
+    app.state.viewer_reports = ViewerReports(ports.clock)
+    app.state.metric_sources = [counters, failure_limit, app.state.alarm_board, app.state.viewer_reports]
     app.state.openapi_text = lambda: openapi.text(app)
     app.add_route(
         WEB_APP_PATH, WebApp(settings.web_root).serve, methods=["GET", "HEAD"], include_in_schema=False
@@ -119,6 +125,10 @@ def _bare_app(around: Iterable[Middleware]) -> FastAPI:
         locks,
         bookmarks,
         live,
+        live_hls,
+        live_options,
+        live_reports,
+        whip,
         volumes,
         system,
         events,

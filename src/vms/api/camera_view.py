@@ -1,7 +1,8 @@
 """A camera as the API shows it: its configuration and its live state, put together."""
 
-from vms.api.documents import CameraDocument, WebRtcView
+from vms.api.documents import CameraDocument
 from vms.api.ports import Live, Ports, Recording, RegisteredCamera, StreamStatus
+from vms.api.stream_views import SubStreamView, WebRtcView
 from vms.common.camera import Camera, RecordMode
 from vms.common.clock import rfc3339
 from vms.common.errors import NotFound
@@ -10,7 +11,7 @@ from vms.common.quantities import format_duration
 
 
 def camera_document(entry: RegisteredCamera, ports: Ports) -> CameraDocument:
-    """`entry` with what the services say of it now. The source is shown without credentials."""
+    """`entry` with what the services say of it now. Sources are shown without credentials."""
     camera = entry.camera
     try:
         status: StreamStatus | None = ports.live_status.status(camera.id)
@@ -21,6 +22,7 @@ def camera_document(entry: RegisteredCamera, ports: Ports) -> CameraDocument:
             "id": camera.id,
             "name": camera.name,
             "source": camera.source.safe,
+            "sub_source": camera.sub_source.safe if camera.sub_source is not None else None,
             "transport": camera.transport,
             "record": camera.record,
             "events": camera.events,
@@ -30,6 +32,7 @@ def camera_document(entry: RegisteredCamera, ports: Ports) -> CameraDocument:
             "limits": camera.limits,
             "managed_by": entry.managed_by,
             **_live(status),
+            "sub": _sub(camera, ports),
             "recording": ports.recording.recording(camera.id),
             "recording_state": recording_state(camera, ports.recording),
             "recording_error": ports.recording.recording_error(camera.id),
@@ -67,6 +70,15 @@ def _live(status: StreamStatus | None) -> dict[str, object]:
         facts["fps"] = round(facts["fps"], 2)
     last_ns = status.last_frame_ns
     return {"state": status.state, **facts, "last_frame_at": None if last_ns is None else rfc3339(last_ns)}
+
+
+def _sub(camera: Camera, ports: Ports) -> SubStreamView | None:
+    """None for a camera without a sub stream."""
+    if camera.sub_source is None:
+        return None
+    status = ports.live_status.sub_status(camera.id)
+    facts = _live(status)
+    return SubStreamView.model_validate({name: facts[name] for name in SubStreamView.model_fields})
 
 
 _LIVE_FIELDS = (

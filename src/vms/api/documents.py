@@ -5,6 +5,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from vms.api.stream_views import SubStreamView, WebRtcView
 from vms.api.times import TimeNs
 from vms.common.camera import (
     Camera,
@@ -50,7 +51,7 @@ class NewCamera(Camera):
     )
 
 
-_MAY_BE_NULL = ("schedule", "retention_class")
+_MAY_BE_NULL = ("sub_source", "schedule", "retention_class")
 
 
 def _without_null(schema: dict[str, Any]) -> None:
@@ -100,6 +101,10 @@ class CameraChanges(BaseModel):
             "any other address is taken as it is"
         ),
     ] = None
+    sub_source: Annotated[
+        SourceUrl | None,
+        Field(description="as `source`, for its sub stream; null: it has none"),
+    ] = None
     transport: Transport | None = None
     record: RecordMode | None = None
     events: EventRecordingChanges | None = None
@@ -126,16 +131,6 @@ class CameraChanges(BaseModel):
         return given
 
 
-class WebRtcView(BaseModel):
-    """Whether a browser can watch the camera over WebRTC as it is."""
-
-    playable: bool
-    reason: Annotated[
-        Literal["b_frames", "codec"] | None, Field(description="why WebRTC cannot carry this stream")
-    ]
-    detail: Annotated[str, Field(description="the same for a person; empty when there is nothing to say")]
-
-
 class CameraDocument(BaseModel):
     """A camera: its configuration without secrets, and its live state."""
 
@@ -146,6 +141,7 @@ class CameraDocument(BaseModel):
                     "id": "porch",
                     "name": "Front porch",
                     "source": "rtsp://192.0.2.10/stream1",
+                    "sub_source": "rtsp://192.0.2.10/stream2",
                     "transport": "tcp",
                     "record": "continuous",
                     "events": {"kinds": ["motion", "alarm"], "pre_roll": "10s", "post_roll": "30s"},
@@ -164,6 +160,16 @@ class CameraDocument(BaseModel):
                     "bitrate": 4_012_345,
                     "audio": "aac",
                     "last_frame_at": "2026-11-23T14:05:00.040Z",
+                    "sub": {
+                        "state": "stopped",
+                        "reason": None,
+                        "reason_code": None,
+                        "codec": "h264",
+                        "width": 640,
+                        "height": 360,
+                        "fps": None,
+                        "bitrate": None,
+                    },
                     "recording": True,
                     "recording_state": "recording",
                     "recording_error": None,
@@ -177,6 +183,7 @@ class CameraDocument(BaseModel):
     id: Annotated[str, Field(pattern=CAMERA_ID_PATTERN)]
     name: str
     source: Annotated[str, Field(description="without credentials; values in its query are hidden")]
+    sub_source: Annotated[str | None, Field(description="likewise; null for a camera without a sub stream")]
     transport: Transport
     record: RecordMode
     events: EventRecording
@@ -199,6 +206,7 @@ class CameraDocument(BaseModel):
     bitrate: Annotated[int | None, Field(description="bits a second, as measured")]
     audio: Annotated[str | None, Field(description="audio codec", examples=["aac", "pcmu", "opus"])]
     last_frame_at: Time | None
+    sub: Annotated[SubStreamView | None, Field(description="null for a camera without a sub stream")]
     recording: Annotated[bool, Field(description="being written to disk now")]
     recording_state: Annotated[
         Literal["recording", "waiting_event", "not_scheduled", "off", "failed"],
@@ -270,7 +278,7 @@ class ProcessDocument(BaseModel):
 
     model_config = ConfigDict(from_attributes=True)
 
-    role: Literal["supervisor", "media", "stream", "api", "keeper", "render", "nats"]
+    role: Literal["supervisor", "media", "stream", "api", "keeper", "render", "transcode", "nats"]
     worker: Annotated[str, Field(examples=["media-0"])]
     pid: Annotated[int, Field(description="0 while it is not running")]
     state: Literal["starting", "running", "stopping", "waiting", "stopped"]

@@ -27,7 +27,7 @@ OPEN_PATHS: Mapping[str, set[str]] = {
 }
 """Paths that answer without the token, each for the methods named. None of them shows a camera."""
 
-WHEP_PATH = re.compile(rf"{API_PREFIX}/cameras/[^/]+/whep(?:/[^/]+)?")
+WHEP_PATH = re.compile(rf"{API_PREFIX}/cameras/[^/]+/wh[ei]p(?:/[^/]+(?:/view)?)?")
 _LOOPBACK_HOST = re.compile(
     r"(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?", re.IGNORECASE | re.ASCII
 )

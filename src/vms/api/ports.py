@@ -11,10 +11,12 @@ from uuid import UUID
 from vms.api.byte_source import ByteSource
 from vms.api.evidence_ports import Bookmarks, Locks, Verifier
 from vms.api.export_ports import ExportJobs, Thumbnails
+from vms.api.ice_servers import IceServer
 from vms.api.volume_ports import Volumes
 from vms.common.camera import Camera
 from vms.common.clock import Clock
 from vms.common.ids import CameraId
+from vms.common.stream_name import StreamName
 from vms.media import Codec, Gap, Hub
 from vms.telemetry.metrics import MetricSource, ProcessMetrics
 
@@ -78,6 +80,9 @@ class LiveStatus(Protocol):
 
     def status(self, camera_id: CameraId) -> StreamStatus:
         """Raises NotFound."""
+
+    def sub_status(self, camera_id: CameraId) -> StreamStatus | None:
+        """The state of its sub stream; stopped while nobody watches it. None where it has none, or none is known."""
 
 
 class HubLease(Protocol):
@@ -186,7 +191,7 @@ class Playback(Protocol):
 
 
 class LiveSession(Protocol):
-    """A viewer's session. etag: quoted, names its ICE session. ufrag: the viewer's."""
+    """A viewer's or publisher's session. etag: quoted, names its ICE session. ufrag: theirs."""
 
     @property
     def camera_id(self) -> CameraId: ...
@@ -194,6 +199,22 @@ class LiveSession(Protocol):
     def etag(self) -> str: ...
     @property
     def ufrag(self) -> str: ...
+
+
+class Restarted(Protocol):
+    """An ICE restart. session: with its new etag. fragment: the server's side, an SDP fragment (RFC 8840)."""
+
+    @property
+    def session(self) -> LiveSession: ...
+    @property
+    def fragment(self) -> str: ...
+
+
+class ViewerSession(LiveSession, Protocol):
+    """stream: the one of its camera that the viewer wants."""
+
+    @property
+    def stream(self) -> StreamName: ...
 
 
 class Answer(Protocol):
@@ -219,12 +240,23 @@ class Viewability(Protocol):
 class Live(Protocol):
     """WebRTC viewers (vms.stream)."""
 
-    async def offer(self, camera_id: CameraId, sdp: str) -> Answer:
+    async def offer(self, camera_id: CameraId, sdp: str, stream: StreamName = StreamName.MAIN) -> Answer:
         """Begin a viewer. Raises InvalidInput, NotFound, Unavailable, and Conflict, with a `reason` slug,
         for a stream that WebRTC cannot carry or that is not live."""
 
-    async def session(self, session_id: str) -> LiveSession:
+    async def session(self, session_id: str) -> ViewerSession:
         """A viewer's session, wherever it is. Raises NotFound when it has ended."""
+
+    async def select(self, session_id: str, stream: StreamName) -> None:
+        """Send another stream of the camera from its next key picture on. Raises NotFound, Unavailable, Conflict."""
+
+    def suitable(
+        self, camera_id: CameraId, width: int, height: int, current: StreamName | None = None
+    ) -> StreamName:
+        """The stream that suits a tile of so many device pixels; current: what it shows now."""
+
+    async def restart(self, session_id: str, ufrag: str) -> Restarted:
+        """Restart a viewer's ICE with its new ufrag. Raises NotFound when it has ended."""
 
     async def end(self, session_id: str) -> None:
         """End a viewer. Raises NotFound when it has ended."""
@@ -232,6 +264,53 @@ class Live(Protocol):
     def viewers(self, camera_id: CameraId) -> int: ...
     def viewability(self, camera_id: CameraId) -> Viewability:
         """Raises NotFound."""
+
+
+class LiveOption(Protocol):
+    """One way to watch a camera (vms.stream.ladder), with its address; there may be a token in it."""
+
+    @property
+    def protocol(self) -> str: ...
+    @property
+    def stream(self) -> str: ...
+    @property
+    def url(self) -> str | None: ...
+    @property
+    def playable(self) -> bool: ...
+    @property
+    def reason(self) -> str | None: ...
+    @property
+    def detail(self) -> str: ...
+    @property
+    def mime_type(self) -> str | None: ...
+    @property
+    def transcoded(self) -> bool: ...
+
+
+class LiveOptions(Protocol):
+    """The ways to watch a camera now."""
+
+    def options(
+        self, camera_id: CameraId, preferred: StreamName, supports: Collection[str], host: str
+    ) -> Sequence[LiveOption]:
+        """Best first. supports: codecs that the viewer plays by Media Source Extensions. host: of this machine, as
+        the viewer names it. Raises NotFound."""
+
+
+class Publishing(Protocol):
+    """WHIP publishers (vms.ingest)."""
+
+    async def offer(self, camera_id: CameraId, sdp: str, *, take_over: bool) -> Answer:
+        """Begin to receive. Raises InvalidInput, Unavailable, and Conflict with a `reason` slug."""
+
+    async def session(self, session_id: str) -> LiveSession:
+        """A publisher's session, wherever it is. Raises NotFound when it has ended."""
+
+    async def restart(self, session_id: str, ufrag: str) -> Restarted:
+        """Restart a publisher's ICE with its new ufrag. Raises NotFound when it has ended."""
+
+    async def end(self, session_id: str) -> None:
+        """End a publisher. Raises NotFound when it has ended."""
 
 
 class Process(Protocol):
@@ -374,3 +453,6 @@ class Ports:
     volumes: Volumes | None = None
     site: Site = Site()
     retention_classes: Collection[str] | None = None
+    ice_servers: Callable[[], Sequence[IceServer]] = tuple
+    publishing: Publishing | None = None
+    live_options: LiveOptions | None = None

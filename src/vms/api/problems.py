@@ -106,7 +106,7 @@ async def vms_error(request: Request, error: Exception) -> Response:
         status = 404
     elif isinstance(error, Conflict):
         status = 409
-        if reason == "not_live":  # draft-ietf-wish-whep, "Playback session set up"
+        if reason in ("not_live", "publisher_present"):  # draft-ietf-wish-whep, "Playback session set up"
             headers["Retry-After"] = str(_NOT_LIVE_RETRY_S)
     elif isinstance(error, Unavailable):
         status, headers["Retry-After"] = 503, str(_RETRY_AFTER_S)

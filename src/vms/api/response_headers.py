@@ -1,5 +1,7 @@
 """Headers of answers: what a browser may do with them, and who else may read them."""
 
+import re
+
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -13,6 +15,7 @@ _EVERYWHERE = {
     "cross-origin-opener-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
 }
+_HOST = re.compile(r"[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]")
 _API_POLICY = "default-src 'none'; frame-ancestors 'none'"
 # blob: is hls.js's media source and its worker; inline styles are how the component library sets variables.
 _WEB_POLICY = "; ".join(
@@ -33,6 +36,15 @@ _WEB_POLICY = "; ".join(
 )
 
 
+def _web_policy(headers: Headers) -> str:
+    """The policy of the web app, which may also connect to the stream workers' ports of the host that it is from."""
+    host = _HOST.match(headers.get("host", ""))
+    if host is None:
+        return _WEB_POLICY
+    name = host[0]
+    return _WEB_POLICY.replace("connect-src 'self'", f"connect-src 'self' ws://{name}:* wss://{name}:*")
+
+
 class SecurityHeaders:
     """Puts the headers on every answer that tell a browser to trust it with nothing it does not need."""
 
@@ -40,7 +52,7 @@ class SecurityHeaders:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        policy = _WEB_POLICY if is_web_app(scope["path"]) else _API_POLICY
+        policy = _web_policy(Headers(scope=scope)) if is_web_app(scope["path"]) else _API_POLICY
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -75,11 +87,11 @@ class WhepCors:
                 headers = MutableHeaders(scope=message)
                 headers["access-control-allow-origin"] = "*"
                 headers["access-control-expose-headers"] = (
-                    "Location, ETag, Link, Accept-Post, Accept-Patch, Retry-After"
+                    "Location, ETag, Link, Accept-Post, Accept-Patch, Retry-After, X-Stream"
                 )
                 headers["cross-origin-resource-policy"] = "cross-origin"
                 if preflight:
-                    headers["access-control-allow-methods"] = "GET, POST, PATCH, DELETE, OPTIONS"
+                    headers["access-control-allow-methods"] = "GET, POST, PUT, PATCH, DELETE, OPTIONS"
                     headers["access-control-allow-headers"] = "Authorization, Content-Type, If-Match"
                     headers["access-control-max-age"] = "600"
             await send(message)

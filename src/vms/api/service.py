@@ -13,6 +13,7 @@ from vms.api.auth import Authenticator
 from vms.api.http_protocol import BoundedHttpProtocol
 from vms.api.listener import listen, url_of
 from vms.api.ports import Ports
+from vms.common.tls import server_context
 from vms.config import HttpConfig, is_loopback
 from vms.telemetry.logs import get_logger
 from vms.telemetry.metrics import MetricSource
@@ -57,10 +58,13 @@ class ApiService:
     @property
     def url(self) -> str:
         """Where a browser on this machine finds it; the port is the bound one after `start`."""
-        return url_of(self._config.host, self.port)
+        return url_of(self._config.host, self.port, self._config.scheme)
 
     async def start(self) -> None:
-        """Listen. Raises AddressUnavailable."""
+        """Listen. Raises AddressUnavailable; Unavailable when the certificate cannot be used."""
+        tls = self._config.tls
+        if tls is not None:
+            server_context(tls.certificate, tls.key)
         listener = self._listener or listen(self._config.host, self._config.port)
         self.port = listener.getsockname()[1]
         config = uvicorn.Config(
@@ -74,6 +78,8 @@ class ApiService:
             access_log=False,
             server_header=False,
             proxy_headers=False,
+            ssl_certfile=tls.certificate if tls is not None else None,
+            ssl_keyfile=tls.key if tls is not None else None,
             timeout_keep_alive=30,
             timeout_graceful_shutdown=STOP_TIMEOUT_S + 2,
         )

@@ -52,8 +52,8 @@ async def change_camera(
 
     The change takes effect at once.
 
-    `source` may be sent as GET shows it: the stored credentials are then kept. With any other address they
-    are not: write the whole URL.
+    `source` and `sub_source` may be sent as GET shows them: the stored credentials are then kept. With any other
+    address they are not: write the whole URL.
     """
     _check_class(body.retention_class, ports)
     entry = await ports.registry.update(camera_id, body.given())
