@@ -1,207 +1,186 @@
-"""The processes of the fan-out bench: ours, aiortc, and the viewers of either.
+"""The servers of the WebRTC fan-out bench, each in a process of its own, with its pictures' source.
 
-Each side is a process that is told how many viewers come and what to send, and says what it cost. The
-viewers are in a process of their own: real ICE, DTLS and SRTP keys, then datagrams that are counted.
+Ours and aiortc are pushed their pictures in their own process, so making them counts as theirs; Janus takes
+RTP over UDP from a process that is not counted.
+
+Belongs here: starting, feeding and ending a server. Does not: viewers, figures.
 """
 
 import asyncio
-import selectors
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from fractions import Fraction
+import multiprocessing
+import sys
+from collections.abc import Awaitable, Callable
 from multiprocessing.connection import Connection
-from typing import Any
+from multiprocessing.process import BaseProcess
+from typing import Any, Protocol, Self
 
-import av
 import uvloop
-from aiortc import RTCPeerConnection, RTCSessionDescription
-from aiortc.mediastreams import MediaStreamTrack
 
-from bench._viewer import SinkViewer
+from bench._fanout_feeder import run_feeder
+from bench._fanout_pictures import CLOCK_RATE, TICKS, Load, pace_until, picture
+from bench._fanout_signalling import OfferPipe, Signalling
+from bench._janus import Janus, JanusSignalling
 from vms.common.clock import SystemClock
+from vms.common.errors import Unavailable
 from vms.common.ids import CameraId
 from vms.config import WebRtcConfig
-from vms.format import nal
 from vms.media import AccessUnit, Codec, Hub, Track
 from vms.stream import StreamService, own_hubs
 from vms.telemetry.logs import configure_logs
 
 CAMERA = CameraId("bench")
-KEY_INTERVAL = 50
-CONNECT_TIMEOUT_S = 60
-SETTLE_S = 0.5
-AT_ONCE = 25  # handshakes in progress
+START_S, END_S = 30.0, 10.0
+RETRY_S = 0.1  # of an offer that the server has no room for at the moment
+_CONTEXT = multiprocessing.get_context("spawn")
+Answer = Callable[[str], Awaitable[str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
-    """What one run sends: `frames` pictures of `frame_bytes`, `fps` a second, to `viewers`."""
+class Side(Protocol):
+    """A server that is running and sends pictures. It ends with the context."""
 
-    viewers: int
-    frame_bytes: int
-    fps: float
-    frames: int
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """cpu_s: of the sending process while it sent. frames: sent, over all viewers. delays_ms: a picture
-    each, push to last viewer."""
-
-    cpu_s: float
-    wall_s: float
-    frames: int
-    delays_ms: list[float]
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_: object) -> None: ...
+    @property
+    def pid(self) -> int: ...
+    def stop(self) -> list[int]:
+        """Stop sending; when each picture was pushed, wall clock, by number."""
 
 
-def picture(load: Load, number: int) -> tuple[bytes, bool]:
-    """A length-prefixed access unit of one slice; every KEY_INTERVAL-th is a key picture."""
-    key = number % KEY_INTERVAL == 0
-    body = (number.to_bytes(4, "big") + b"\x55\xa7\x31") * (load.frame_bytes // 7)
-    return nal.join([(b"\x65" if key else b"\x41") + body[: load.frame_bytes - 5]]), key
+class WebRtcSide(Side, Protocol):
+    @property
+    def signalling(self) -> Signalling: ...
 
 
-# viewers
+class BenchProcess:
+    """A process of ours that says "ready", works until it is told something, and then says when it pushed."""
+
+    def __init__(self, target: Callable[..., None], *arguments: object) -> None:
+        self._pipe, theirs = _CONTEXT.Pipe()
+        self.process: BaseProcess = _CONTEXT.Process(target=target, args=(theirs, *arguments))
+
+    def start(self) -> None:
+        self.process.start()
+        self._receive(START_S)
+
+    def stop(self) -> list[int]:
+        self._pipe.send("stop")
+        pushed_ns: list[int] = self._receive(END_S)
+        return pushed_ns
+
+    def end(self) -> None:
+        if self.process.pid is not None:
+            self.process.join(0.5)
+            self.process.kill()
+            self.process.join()
+
+    def _receive(self, timeout_s: float) -> Any:
+        if not self._pipe.poll(timeout_s):
+            sys.exit("bench fanout: a process of the bench does not answer")
+        return self._pipe.recv()
 
 
-def run_viewers(pipe: Connection, host: str, count: int) -> None:
-    """Connect `count` viewers through offers and answers on the pipe, then count until told to stop."""
-    selector = selectors.DefaultSelector()
-    viewers = [SinkViewer(host) for _ in range(count)]
-    for viewer in viewers:
-        selector.register(viewer.socket, selectors.EVENT_READ, viewer)
-    for first in range(0, count, AT_ONCE):
-        group = viewers[first : first + AT_ONCE]
-        for viewer in group:
-            pipe.send(viewer.offer())
-            viewer.accept(pipe.recv())
-        deadline = time.monotonic() + CONNECT_TIMEOUT_S
-        while not all(viewer.connected for viewer in group):
-            if time.monotonic() > deadline:
-                pipe.send("failed")
-                return
-            _drain(selector, 0.05)
-            for viewer in group:
-                viewer.tick()
-    pipe.send("connected")
-    tick_at = time.monotonic()
-    while not pipe.poll():
-        _drain(selector, 0.02)
-        if time.monotonic() >= tick_at:
-            tick_at = time.monotonic() + 0.5
-            for viewer in viewers:
-                viewer.tick()
-    _drain(selector, 0.1)
-    pipe.send((sum(viewer.packets for viewer in viewers), sum(viewer.lost for viewer in viewers)))
+class OwnProcess:
+    """A server in Python that answers offers: `target` is `run_ours` or _fanout_aiortc's `run_aiortc`."""
+
+    def __init__(self, target: Callable[..., None], load: Load) -> None:
+        ours, theirs = _CONTEXT.Pipe()
+        self.signalling: Signalling = OfferPipe(ours)
+        self._server = BenchProcess(target, theirs, load)
+
+    def __enter__(self) -> Self:
+        self._server.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.end()
+
+    @property
+    def pid(self) -> int:
+        return self._server.process.pid or 0
+
+    def stop(self) -> list[int]:
+        return self._server.stop()
 
 
-def _drain(selector: selectors.BaseSelector, timeout_s: float) -> None:
-    for key, _ in selector.select(timeout_s):
-        key.data.readable()
+class JanusSide:
+    """Janus and what feeds it."""
+
+    def __init__(self, host: str, load: Load, event_loops: int) -> None:
+        self._janus = Janus(host, event_loops=event_loops)
+        self._load = load
+        self._feeder: BenchProcess | None = None
+
+    def __enter__(self) -> Self:
+        self._janus.__enter__()
+        try:
+            self.signalling: Signalling = JanusSignalling(self._janus.api)
+            self._feeder = BenchProcess(run_feeder, self._janus.port, self._load.frame_bytes)
+            self._feeder.start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._feeder is not None:
+            self._feeder.end()
+        self._janus.__exit__()
+
+    @property
+    def pid(self) -> int:
+        return self._janus.pid
+
+    def stop(self) -> list[int]:
+        assert self._feeder is not None
+        return self._feeder.stop()
 
 
-# ours
-
-
-def run_ours(pipe: Connection, to_viewers: Connection, load: Load) -> None:
+def run_ours(pipe: Connection, offers: Connection, load: Load) -> None:
     configure_logs(json=False, level="warning")
-    uvloop.run(_ours(pipe, to_viewers, load))
+    uvloop.run(_ours(pipe, offers, load))
 
 
-async def _ours(pipe: Connection, to_viewers: Connection, load: Load) -> None:
+async def _ours(pipe: Connection, offers: Connection, load: Load) -> None:
     hub = Hub(CAMERA)
-    track = Track(1, Codec.H264, 90_000)
+    track = Track(1, Codec.H264, CLOCK_RATE)
     hub.announce([track])
-    service = StreamService(WebRtcConfig(port=0), own_hubs(lambda _: hub), SystemClock())
+    clock = SystemClock()
+    service = StreamService(WebRtcConfig(port=0), own_hubs(lambda *_: hub), clock)
     await service.start()
 
     async def answer(offer: str) -> str:
-        return (await service.offer(CAMERA, offer)).sdp
-
-    clock = SystemClock()
+        while True:
+            try:
+                return (await service.offer(CAMERA, offer)).sdp
+            except Unavailable:  # at once: a browser asks again too
+                await asyncio.sleep(RETRY_S)
 
     def push(number: int) -> None:
-        data, key = picture(load, number)
-        pts = round(number * 90_000 / load.fps)
+        data, key = picture(load.frame_bytes, number)
+        pts = number * TICKS
         hub.push(AccessUnit(track, data, pts, pts, key, False, clock.wall_ns(), clock.monotonic_ns()))
 
-    await _connect(to_viewers, answer)
-    egress = service._egresses[CAMERA]
-    cost = await _send(load, push)
-    frames = sum(viewer.counters.frames for viewer in egress.viewers)
-    pipe.send(replace(cost, frames=frames, delays_ms=[delay / 1e6 for delay in egress.delays_ns]))
-    await service.stop()
+    await serve(pipe, offers, answer, push)
 
 
-# aiortc
-
-
-class _Feed(MediaStreamTrack):
-    """Encoded pictures for one sender; aiortc packs them without encoding them again."""
-
-    kind = "video"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.queue: asyncio.Queue[av.Packet[Any]] = asyncio.Queue()
-
-    async def recv(self) -> Any:
-        return await self.queue.get()
-
-
-def run_aiortc(pipe: Connection, to_viewers: Connection, load: Load) -> None:
-    uvloop.run(_aiortc(pipe, to_viewers, load))
-
-
-async def _aiortc(pipe: Connection, to_viewers: Connection, load: Load) -> None:
-    connections: list[RTCPeerConnection] = []
-    feeds: list[_Feed] = []
-
-    async def answer(offer: str) -> str:
-        connection, feed = RTCPeerConnection(), _Feed()
-        connections.append(connection)
-        feeds.append(feed)
-        connection.addTrack(feed)
-        await connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
-        await connection.setLocalDescription(await connection.createAnswer())
-        description: str = connection.localDescription.sdp
-        return description
-
-    def push(number: int) -> None:
-        packet = av.Packet(nal.to_annex_b(picture(load, number)[0]))
-        packet.pts = round(number * 90_000 / load.fps)
-        packet.time_base = Fraction(1, 90_000)
-        for feed in feeds:
-            feed.queue.put_nowait(packet)
-
-    await _connect(to_viewers, answer)
-    cost = await _send(load, push)
-    pipe.send(cost)
-    await asyncio.gather(*(connection.close() for connection in connections))
-
-
-# both
-
-
-async def _connect(to_viewers: Connection, answer: Callable[[str], Any]) -> None:
+async def serve(pipe: Connection, offers: Connection, answer: Answer, push: Callable[[int], None]) -> None:
+    """Answer offers and push pictures until the bench says to stop."""
     loop = asyncio.get_running_loop()
-    while True:
-        message = await loop.run_in_executor(None, to_viewers.recv)
-        if message == "connected":
-            break
-        if message == "failed":
-            raise SystemExit("the viewers could not connect")
-        to_viewers.send(await answer(message))
-    await asyncio.sleep(SETTLE_S)
+    answering: set[asyncio.Task[None]] = set()
 
+    async def reply(number: int, offer: str) -> None:
+        offers.send((number, await answer(offer)))
 
-async def _send(load: Load, push: Callable[[int], None]) -> Cost:
-    """Push in real time; CPU and wall time until the last picture has had time to go out."""
-    loop = asyncio.get_running_loop()
-    begun, cpu = loop.time(), time.process_time()
-    for number in range(load.frames):
-        push(number)
-        await asyncio.sleep(max(0.0, begun + (number + 1) / load.fps - loop.time()))
-    await asyncio.sleep(0.05)
-    return Cost(time.process_time() - cpu, loop.time() - begun, load.frames * load.viewers, [])
+    def take() -> None:
+        while offers.poll():
+            task = asyncio.create_task(reply(*offers.recv()))
+            answering.add(task)
+            task.add_done_callback(_ended)
+            task.add_done_callback(answering.discard)
+
+    def _ended(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            loop.call_exception_handler({"message": "an offer failed", "exception": task.exception()})
+
+    loop.add_reader(offers.fileno(), take)
+    await pace_until(pipe, push)

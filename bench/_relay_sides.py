@@ -17,6 +17,7 @@ import uvloop
 
 from vms.common.clock import SystemClock
 from vms.common.ids import CameraId
+from vms.common.stream_name import StreamName
 from vms.format.codecs import video_track
 from vms.media import AccessUnit, Codec, Gap, Hub, Track
 from vms.relay import HubLease, PublicRtsp, RelayPool, RelayServer, UnixAddress
@@ -98,7 +99,7 @@ async def _source(pipe: Connection, setup: Setup) -> None:
         hub.attach(Arrivals(delays_ns))
     relay = RelayServer(hubs.__getitem__, clock, path=setup.path)
 
-    async def resolve(camera_id: CameraId) -> HubLease:
+    async def resolve(camera_id: CameraId, stream: StreamName) -> HubLease:
         return OwnHub(hubs[camera_id])
 
     public = PublicRtsp(resolve, clock, token=None, port=setup.port)
@@ -116,7 +117,7 @@ async def _source(pipe: Connection, setup: Setup) -> None:
 
 
 async def _subscriber(pipe: Connection, setup: Setup) -> None:
-    pool = RelayPool(lambda camera_id: UnixAddress(setup.path), SystemClock())
+    pool = RelayPool(lambda camera_id, stream: UnixAddress(setup.path), SystemClock())
     delays_ns: list[int] = []
     leases = [pool.acquire(camera(number)) for number in range(setup.streams)]
     for lease in leases:

@@ -25,6 +25,7 @@ LIBSRTP_PROFILES = {
     SrtpProfile.AES128_CM_SHA1_80: Policy.SRTP_PROFILE_AES128_CM_SHA1_80,
 }
 RETRY_S = 0.2
+HELLO_RETRY_S = 0.05  # doubled each time; browsers do so, where OpenSSL waits a second
 VIDEO_PAYLOAD_TYPE, AUDIO_PAYLOAD_TYPE = 102, 0
 
 
@@ -65,6 +66,8 @@ class SinkViewer:
         self._remote_ufrag = self._remote_pwd = ""
         self._checked = False
         self._retry_at = 0.0
+        self._hello: list[bytes] = []  # until the server has said anything
+        self._hello_at = self._hello_wait_s = 0.0
         self._dtls = SSL.Connection(self._context.ssl, None)
         self._dtls.set_connect_state()
         self._dtls.set_ciphertext_mtu(1200)
@@ -73,43 +76,69 @@ class SinkViewer:
 
     def offer(self, *, audio: bool = False, setup: str = "active") -> str:
         """An SDP offer that receives H.264 and, when asked for, PCMU."""
-        address = "IP6" if ":" in self.host else "IP4"
-        port = self.socket.getsockname()[1]
-        transport = [
-            f"c=IN {address} {self.host}",
+        transport = self._transport(setup)
+        payload_type = VIDEO_PAYLOAD_TYPE
+        lines = [
+            *self._session(["0", "1"] if audio else ["0"]),
+            f"m=video {self._port} UDP/TLS/RTP/SAVPF {payload_type}",
+            *transport,
+            "a=mid:0",
+            "a=extmap:5 http://www.webrtc.org/experiments/rtp-hdrext/playout-delay",
+            *_h264(payload_type),
+        ]
+        if audio:
+            lines += [f"m=audio {self._port} UDP/TLS/RTP/SAVPF {AUDIO_PAYLOAD_TYPE}", *transport, "a=mid:1"]
+            lines.append(f"a=rtpmap:{AUDIO_PAYLOAD_TYPE} PCMU/8000")
+        return "\r\n".join(lines) + "\r\n"
+
+    def answer(self, offer: str) -> str:
+        """The answer to a server's offer of one H.264 track; `accept` the offer once the server has it."""
+        payload_type = re.search(r"^a=rtpmap:(\d+) H264/90000", offer, re.MULTILINE)
+        assert payload_type, "the offer has no H.264"
+        mid = _attribute(offer, "mid")
+        lines = [
+            *self._session([mid]),
+            f"m=video {self._port} UDP/TLS/RTP/SAVPF {payload_type[1]}",
+            *self._transport("active"),
+            f"a=mid:{mid}",
+            *_h264(int(payload_type[1])),
+        ]
+        return "\r\n".join(lines) + "\r\n"
+
+    @property
+    def _port(self) -> int:
+        port: int = self.socket.getsockname()[1]
+        return port
+
+    @property
+    def _address(self) -> str:
+        return f"{'IP6' if ':' in self.host else 'IP4'} {self.host}"
+
+    def _session(self, mids: list[str]) -> list[str]:
+        return [
+            "v=0",
+            f"o=- 1 1 IN {self._address}",
+            "s=-",
+            "t=0 0",
+            f"a=group:BUNDLE {' '.join(mids)}",
+        ]
+
+    def _transport(self, setup: str) -> list[str]:
+        return [
+            f"c=IN {self._address}",
             f"a=ice-ufrag:{self.ufrag}",
             f"a=ice-pwd:{self.pwd}",
             f"a=fingerprint:{self._context.fingerprint}",
             f"a=setup:{setup}",
-            f"a=candidate:1 1 udp 2130706431 {self.host} {port} typ host",
+            f"a=candidate:1 1 udp 2130706431 {self.host} {self._port} typ host",
             "a=end-of-candidates",
             "a=rtcp-mux",
             "a=rtcp-rsize",
             "a=recvonly",
         ]
-        payload_type = VIDEO_PAYLOAD_TYPE
-        lines = [
-            "v=0",
-            f"o=- 1 1 IN {address} {self.host}",
-            "s=-",
-            "t=0 0",
-            f"a=group:BUNDLE 0{' 1' if audio else ''}",
-            f"m=video {port} UDP/TLS/RTP/SAVPF {payload_type}",
-            *transport,
-            "a=mid:0",
-            "a=extmap:5 http://www.webrtc.org/experiments/rtp-hdrext/playout-delay",
-            f"a=rtpmap:{payload_type} H264/90000",
-            f"a=fmtp:{payload_type} level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f",
-            f"a=rtcp-fb:{payload_type} nack",
-            f"a=rtcp-fb:{payload_type} nack pli",
-        ]
-        if audio:
-            lines += [f"m=audio {port} UDP/TLS/RTP/SAVPF {AUDIO_PAYLOAD_TYPE}", *transport, "a=mid:1"]
-            lines.append(f"a=rtpmap:{AUDIO_PAYLOAD_TYPE} PCMU/8000")
-        return "\r\n".join(lines) + "\r\n"
 
     def accept(self, answer: str) -> None:
-        """Take the answer and begin the checks: to the candidate on this viewer's host, else to the first
+        """Take the server's description and begin the checks: to the candidate on this viewer's host, else to the first
         of its address family."""
         self._remote_ufrag = _attribute(answer, "ice-ufrag")
         self._remote_pwd = _attribute(answer, "ice-pwd")
@@ -121,6 +150,8 @@ class SinkViewer:
     def tick(self) -> None:
         """Repeat what was not answered; keep consent. Call every second or so, sooner while connecting."""
         now = time.monotonic()
+        if self._hello and now >= self._hello_at:
+            self._say_hello(now)
         if self.remote is None or now < self._retry_at or self.closed:
             return
         self._retry_at = now + RETRY_S if not self.connected else now + 2.5
@@ -147,16 +178,22 @@ class SinkViewer:
                 datagram = self.socket.recv(2048)
             except BlockingIOError:
                 return
-            first = datagram[0]
-            if first >= 128:
-                if not 192 <= datagram[1] <= 223:
-                    self._count(datagram)
-                if self.on_datagram is not None:
-                    self.on_datagram(datagram)
-            elif first <= 3:
-                self._stun(datagram)
-            elif 20 <= first <= 63:
-                self._receive_dtls(datagram)
+            self.take(datagram)
+
+    def take(self, datagram: bytes) -> None:
+        """Do what one datagram asks for."""
+        if not datagram:
+            return
+        first = datagram[0]
+        if first >= 128:
+            if not 192 <= datagram[1] <= 223:
+                self._count(datagram)
+            if self.on_datagram is not None:
+                self.on_datagram(datagram)
+        elif first <= 3:
+            self._stun(datagram)
+        elif 20 <= first <= 63:
+            self._receive_dtls(datagram)
 
     @property
     def lost(self) -> int:
@@ -202,16 +239,31 @@ class SinkViewer:
         message = stun.parse(datagram)
         if message.type == stun.BINDING_SUCCESS and not self._checked:
             self._checked = True
-            self._handshake()
-        elif message.type == stun.BINDING_REQUEST:  # full ICE agents check us too
-            assert self.remote is not None
+            self._begin_handshake()
+        elif message.type == stun.BINDING_REQUEST and self.remote is not None:  # full ICE agents check us too
             mapped = stun.xor_address(*self.remote, message.transaction_id)
             attributes = [(stun.XOR_MAPPED_ADDRESS, mapped)]
             self._send(
                 stun.build(stun.BINDING_SUCCESS, message.transaction_id, attributes, self.pwd.encode())
             )
 
+    def _begin_handshake(self) -> None:
+        try:
+            self._dtls.do_handshake()
+        except SSL.WantReadError:
+            self._hello = split_flight(self._dtls.bio_read(1 << 16))
+        self._hello_wait_s = HELLO_RETRY_S
+        self._say_hello(time.monotonic())
+
+    def _say_hello(self, now: float) -> None:
+        # A server that is not ready when the first check is answered loses the hello.
+        for datagram in self._hello:
+            self._send(datagram)
+        self._hello_at = now + self._hello_wait_s
+        self._hello_wait_s *= 2
+
     def _receive_dtls(self, datagram: bytes) -> None:
+        self._hello = []
         self._dtls.bio_write(datagram)
         if not self.connected:
             self._handshake()
@@ -254,7 +306,16 @@ class SinkViewer:
             self._send(datagram)
 
 
+def _h264(payload_type: int) -> list[str]:
+    return [
+        f"a=rtpmap:{payload_type} H264/90000",
+        f"a=fmtp:{payload_type} level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f",
+        f"a=rtcp-fb:{payload_type} nack",
+        f"a=rtcp-fb:{payload_type} nack pli",
+    ]
+
+
 def _attribute(sdp: str, name: str) -> str:
     match = re.search(rf"^a={name}:(\S+)", sdp, re.MULTILINE)
-    assert match, f"the answer has no a={name}"
+    assert match, f"the description has no a={name}"
     return match[1]

@@ -54,6 +54,7 @@ missing=()
 command -v chromium >/dev/null || missing+=(chromium)
 command -v ffmpeg >/dev/null || missing+=(ffmpeg)
 command -v janus >/dev/null || missing+=(janus)
+command -v ip >/dev/null || missing+=(iproute2)
 command -v srt-live-transmit >/dev/null || missing+=(srt-tools)
 command -v nginx >/dev/null || missing+=(nginx-light)
 if ! /usr/bin/python3 -c 'import gi; gi.require_version("GstRtspServer", "1.0"); from gi.repository import GstRtspServer' 2>/dev/null; then

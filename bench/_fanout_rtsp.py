@@ -1,0 +1,282 @@
+"""RTSP over TCP for the fan-out bench: its players, our server, GStreamer's.
+
+A player sets up as RFC 2326 says and then walks the interleaved packets, in clear, for pictures that are
+whole. When they arrived is the kernel's time of the newest bytes of a read.
+
+Belongs here: one protocol. Does not: WebRTC (_fanout_viewers), figures (fanout_protocols).
+"""
+
+import re
+import select
+import socket
+import struct
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Self
+
+import uvloop
+
+from bench._fanout_feeder import free_port, run_feeder
+from bench._fanout_pictures import (
+    CLOCK_RATE,
+    PARAMETER_SETS,
+    TICKS,
+    Joined,
+    Load,
+    Seen,
+    allow_many_files,
+    number_of,
+    pace_until,
+    picture,
+)
+from bench._fanout_sides import CAMERA, BenchProcess
+from vms.common.clock import SystemClock
+from vms.media import AccessUnit, Codec, Hub, Track
+from vms.relay import HubLease, PublicRtsp
+from vms.stream.hubs import OwnHub
+from vms.telemetry.logs import configure_logs
+
+GSTREAMER = Path(__file__).parents[1] / "tests/fixtures/gst_rtsp_server.py"
+SYSTEM_PYTHON = "/usr/bin/python3"  # has GStreamer's bindings
+PIPELINE = (
+    "udpsrc port={port} buffer-size=4000000 "
+    'caps="application/x-rtp,media=video,clock-rate=90000,encoding-name=H264" '
+    "! rtph264depay ! rtph264pay name=pay0 pt=96 aggregate-mode=zero-latency"
+)
+JOIN_TIMEOUT_S = 60.0
+ANSWER_TIMEOUT_S = 5.0
+GATHER_S = 0.01
+READ_BYTES = 1 << 18
+SO_TIMESTAMPNS = 35  # asm-generic/socket.h
+_TIMESPEC = struct.Struct("qq")
+_INTERLEAVED = struct.Struct(">BBH")
+
+
+class Player:
+    """One player of one stream; connects and plays in the constructor. Raises OSError when it cannot."""
+
+    def __init__(self, url: str, seen: Seen) -> None:
+        host, port = url.split("/")[2].split(":")
+        self._url = url
+        self._seen = seen
+        self._rest = b""
+        self._sequence = 0
+        self._has_picture = False
+        self._asked_ns = time.time_ns()
+        self.socket = socket.create_connection((host, int(port)), ANSWER_TIMEOUT_S)
+        described = self._ask("DESCRIBE", url, "Accept: application/sdp")
+        control = re.findall(r"^a=control:(\S+)", described, re.MULTILINE)[-1]
+        track = control if control.startswith("rtsp://") else f"{url}/{control}"
+        set_up = self._ask("SETUP", track, "Transport: RTP/AVP/TCP;unicast;interleaved=0-1")
+        session = re.search(r"^Session: *([^;\s]+)", set_up, re.MULTILINE | re.IGNORECASE)
+        assert session, "the answer to SETUP names no session"
+        self._ask("PLAY", url, f"Session: {session[1]}", "Range: npt=0-")
+        self.socket.setblocking(False)
+        self.socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        self._walk(time.time_ns())
+
+    def readable(self) -> None:
+        try:
+            data, ancillary, _, _ = self.socket.recvmsg(READ_BYTES, 64)
+        except BlockingIOError:
+            return
+        if not data:
+            raise ConnectionError("the server ended a player's connection")
+        arrived_ns = time.time_ns()
+        if ancillary:
+            seconds, nanoseconds = _TIMESPEC.unpack(ancillary[0][2])
+            arrived_ns = seconds * 1_000_000_000 + nanoseconds
+        self._rest = self._rest + data if self._rest else data
+        self._walk(arrived_ns)
+
+    def _walk(self, arrived_ns: int) -> None:
+        data, at = self._rest, 0
+        while at + 4 <= len(data):
+            _, channel, length = _INTERLEAVED.unpack_from(data, at)
+            end = at + 4 + length
+            if end > len(data):
+                break
+            if channel == 0 and data[at + 5] & 0x80:
+                self._picture(data[at + 16 : end], arrived_ns)
+            at = end
+        self._rest = data[at:]
+
+    def _picture(self, payload: bytes, arrived_ns: int) -> None:
+        found = number_of(payload)
+        if found is None:
+            return
+        number, key = found
+        seen = self._seen
+        seen.counts[number] = seen.counts.get(number, 0) + 1
+        if arrived_ns > seen.last_ns.get(number, 0):
+            seen.last_ns[number] = arrived_ns
+        if key and not self._has_picture:
+            self._has_picture = True
+            seen.first_picture_ms.append((arrived_ns - self._asked_ns) / 1e6)
+
+    def _ask(self, method: str, url: str, *headers: str) -> str:
+        """The answer, head and body; what comes behind it stays in `_rest`."""
+        self._sequence += 1
+        lines = [f"{method} {url} RTSP/1.0", f"CSeq: {self._sequence}", *headers, "", ""]
+        self.socket.sendall("\r\n".join(lines).encode())
+        packets, data = b"", b""
+        while (end := _answer_end(data)) is None:
+            data += self._receive()
+            while (length := _packet_bytes(data)) is not None:  # some come before the answer to PLAY
+                packets, data = packets + data[:length], data[length:]
+        answer = data[:end].decode()
+        if not answer.startswith("RTSP/1.0 200"):
+            raise ConnectionError(f"{method}: {answer}")
+        self._rest = packets + data[end:]
+        return answer
+
+    def _receive(self) -> bytes:
+        data = self.socket.recv(1 << 16)
+        if not data:
+            raise ConnectionError("the server ended a player's connection")
+        return data
+
+
+def _answer_end(data: bytes) -> int | None:
+    """Where the answer that `data` begins with ends; None when it is not complete."""
+    head = data.find(b"\r\n\r\n")
+    if data[:1] == b"$" or head < 0:
+        return None
+    length = re.search(rb"^Content-Length: *(\d+)", data[:head], re.MULTILINE | re.IGNORECASE)
+    end = head + 4 + (int(length[1]) if length else 0)
+    return end if end <= len(data) else None
+
+
+def _packet_bytes(data: bytes) -> int | None:
+    """How long the interleaved packet is that `data` begins with; None when it begins with none, or a part."""
+    if data[:1] != b"$" or len(data) < 4:
+        return None
+    length = 4 + int.from_bytes(data[2:4], "big")
+    return length if length <= len(data) else None
+
+
+def run_players(pipe: Connection, url: str, count: int) -> None:
+    """Start `count` players, one after the other, and say `Joined`; watch until told to stop, then say what
+    was `Seen`."""
+    allow_many_files()
+    seen = Seen()
+    players: dict[int, Player] = {}
+    poll = select.epoll()
+    begun_s = time.monotonic()
+
+    def take(timeout_s: float) -> None:
+        for fd, _ in poll.poll(timeout_s, 2048):
+            players[fd].readable()
+
+    joined = Joined(0, 0.0, done=False)
+    while joined.viewers < count and joined.seconds < JOIN_TIMEOUT_S:
+        player = Player(url, seen)
+        players[player.socket.fileno()] = player
+        poll.register(player.socket.fileno(), select.EPOLLIN)
+        joined = replace(joined, viewers=len(players), seconds=time.monotonic() - begun_s)
+        if joined.viewers % 100 == 0:
+            pipe.send(joined)
+        take(0.0)
+    pipe.send(replace(joined, done=True))
+    while not pipe.poll(GATHER_S):
+        take(0.0)
+    take(0.1)
+    pipe.send(seen)
+    pipe.recv()
+
+
+class OurRtsp:
+    """Our public RTSP server on a hub of its own process."""
+
+    def __init__(self, load: Load) -> None:
+        port = free_port(socket.SOCK_STREAM)
+        self.url = f"rtsp://127.0.0.1:{port}/{CAMERA}"
+        self._server = BenchProcess(run_server, load, port)
+
+    def __enter__(self) -> Self:
+        self._server.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.end()
+
+    @property
+    def pid(self) -> int:
+        return self._server.process.pid or 0
+
+    def stop(self) -> list[int]:
+        return self._server.stop()
+
+
+class GStreamerRtsp:
+    """GStreamer's RTSP server, one shared pipeline fed by RTP over UDP."""
+
+    def __init__(self, load: Load) -> None:
+        port = free_port()
+        self._launch = PIPELINE.format(port=port)
+        self._feeder = BenchProcess(run_feeder, port, load.frame_bytes)
+        self._process: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> Self:
+        allow_many_files()
+        command = [SYSTEM_PYTHON, str(GSTREAMER), self._launch, "--shared", "--transport", "tcp"]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
+        self.url = self._process.stdout.readline().strip()
+        try:
+            if not self.url:
+                sys.exit("bench: GStreamer's RTSP server does not start; its message is above")
+            self._feeder.start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._feeder.end()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid if self._process is not None else 0
+
+    def stop(self) -> list[int]:
+        return self._feeder.stop()
+
+
+def run_server(pipe: Connection, load: Load, port: int) -> None:
+    configure_logs(json=False, level="warning")
+    uvloop.run(_serve(pipe, load, port))
+
+
+async def _serve(pipe: Connection, load: Load, port: int) -> None:
+    hub = Hub(CAMERA)
+    track = Track(1, Codec.H264, CLOCK_RATE, parameter_sets=PARAMETER_SETS)
+    hub.announce([track])
+    clock = SystemClock()
+
+    async def resolve(*_: object) -> HubLease:
+        return OwnHub(hub)
+
+    def push(number: int) -> None:
+        data, key = picture(load.frame_bytes, number)
+        pts = number * TICKS
+        hub.push(AccessUnit(track, data, pts, pts, key, False, clock.wall_ns(), clock.monotonic_ns()))
+
+    server = PublicRtsp(resolve, clock, token=None, port=port)
+    await server.start()
+    await pace_until(pipe, push)
+
+
+def gstreamer_available() -> bool:
+    check = 'import gi; gi.require_version("GstRtspServer", "1.0"); from gi.repository import GstRtspServer'
+    try:
+        return subprocess.run([SYSTEM_PYTHON, "-c", check], capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,267 @@
+"""From the camera to the screen: how old pictures are when they are shown, read from the pictures themselves.
+
+    scripts/bench latency [--seconds 20] [--links loopback impaired] [--sides browser aiortc ffmpeg] [--json]
+
+A virtual camera draws the wall clock into its picture when it captures it; each player, on the same machine and so
+with the same clock, reads it from the pixels that it shows. So a figure holds everything: the camera's encoder and the 8 to
+30 ms over which it spreads a picture's packets, RTSP, ingest, relay, packetising, encryption, the network, the
+player's jitter buffer, decoding, and in Chromium the wait for the screen's next refresh.
+
+    browser    Chromium (without a screen) plays our WHEP; to expectedDisplayTime of requestVideoFrameCallback, or to
+               the callback itself where that is later
+    aiortc     plays our WHEP; until its recv() gives the decoded picture: no display
+    ffmpeg     pulls the camera directly by RTSP over TCP, decoding like ffplay, without its window: no display, and
+               nothing of ours between: what going through us is compared with
+
+loopback: all on 127.0.0.1. impaired: players behind 30 ms round trip, 5 ms jitter each way and 1% loss each way
+(bench._link; needs root). The players run one after another beside the same camera and system.
+"""
+
+import argparse
+import contextlib
+import ctypes
+import json
+import os
+import re
+import secrets
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Any
+from urllib.parse import urlsplit
+
+from rich.console import Console
+from rich.table import Table
+
+from bench._link import End, Link, LinkConditions, why_not
+from bench._processes import machine
+from bench._system import Metrics, System
+from vms.virtual_camera import CameraOptions
+
+LINKS = {
+    "loopback": None,
+    "impaired": LinkConditions(rtt_ms=30, jitter_ms=5, loss=0.01),
+    "lossy": LinkConditions(rtt_ms=30, jitter_ms=5, loss=0.05),
+}
+TARGETS_P95_MS = {"loopback": 100.0, "impaired": 200.0}
+USER = "bench"
+LIVE_S = 30.0
+_CLONE_NEWNET = 0x40000000
+_CAMERA = """
+import json, sys
+from vms import virtual_camera
+options = virtual_camera.CameraOptions(pattern=True, seed=1, **json.load(sys.stdin))
+virtual_camera.run(options, lambda cameras: print(*(each.url for each in cameras), sep="\\n", flush=True))
+"""
+
+
+def main() -> None:
+    options = _options()
+    rows: list[dict[str, Any]] = []
+    for name in options.links:
+        if name != "loopback" and (reason := why_not()):
+            print(f"bench latency: {name} is left out: {reason}", file=sys.stderr)
+            continue
+        rows += measure(name, options.sides, options.seconds)
+    defaults = CameraOptions(pattern=True)
+    picture = f"{defaults.width}x{defaults.height}, {defaults.frames_per_second} a second"
+    result = {
+        "bench": "latency",
+        "machine": machine(),
+        "picture": picture,
+        "seconds": options.seconds,
+        "rows": rows,
+    }
+    _print(result)
+    if options.json:
+        print(json.dumps(result))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="scripts/bench latency", description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=20.0, help="to measure, a player")
+    parser.add_argument("--links", nargs="+", choices=tuple(LINKS), default=("loopback", "impaired"))
+    sides = ("browser", "aiortc", "ffmpeg")
+    parser.add_argument("--sides", nargs="+", choices=sides, default=sides)
+    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    return parser.parse_args()
+
+
+def measure(name: str, sides: Sequence[str], seconds: float) -> list[dict[str, Any]]:
+    """Every player over one link, one after another; a row each."""
+    rows = []
+    with contextlib.ExitStack() as stack:
+        far: End | None = None
+        host, token = "127.0.0.1", ""
+        if (conditions := LINKS[name]) is not None:
+            link = stack.enter_context(Link(conditions))
+            stack.enter_context(_inside(link.near.namespace))
+            far, host, token = link.far, link.near.address, secrets.token_urlsafe(24)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vms-bench-")))
+        camera_url = stack.enter_context(_camera(host))
+        http = {"host": host, "port": 0} | ({"token": token} if token else {})
+        system = stack.enter_context(System(folder / "system", [camera_url], changes={"http": http}))
+        whep = f"{system.url}/api/v1/cameras/c0/whep"
+        _wait_live(system.url, token)
+        for side in sides:
+            before = _stages(system.url, token)
+            url = camera_url if side == "ffmpeg" else whep
+            seen = _play(side, {"url": url, "token": token, "seconds": seconds}, far)
+            rows.append({"link": name, "side": side} | _figures(seen, before, _stages(system.url, token)))
+    return rows
+
+
+@contextlib.contextmanager
+def _inside(namespace: str) -> Iterator[None]:
+    """Be in a network namespace, with all processes that are started meanwhile."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    own = os.open("/proc/self/ns/net", os.O_RDONLY)
+    there = os.open(f"/var/run/netns/{namespace}", os.O_RDONLY)
+    try:
+        if libc.setns(there, _CLONE_NEWNET) != 0:
+            raise OSError(ctypes.get_errno(), "cannot enter the link's namespace")
+        yield
+    finally:
+        libc.setns(own, _CLONE_NEWNET)
+        os.close(own)
+        os.close(there)
+
+
+@contextlib.contextmanager
+def _camera(host: str) -> Iterator[str]:
+    """A camera that draws its clock; gives its URL, credentials included."""
+    changes = {"host": host} | (
+        {"user": USER, "password": secrets.token_hex(8)} if host != "127.0.0.1" else {}
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", _CAMERA], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps(changes))
+        process.stdin.close()
+        url = re.findall(r"rtsp://\S+", process.stdout.readline())
+        if not url:
+            sys.exit("bench latency: the virtual camera did not start; its message is above")
+        given = urlsplit(url[0])
+        if "password" in changes:
+            given = given._replace(netloc=f"{USER}:{changes['password']}@{given.hostname}:{given.port}")
+        yield given.geturl()
+    finally:
+        process.terminate()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def _play(side: str, job: dict[str, Any], far: End | None) -> dict[str, Any]:
+    command = [sys.executable, "-m", "bench._latency_sides", side]
+    if far is not None:
+        command = far.command(*command)
+    timeout_s = 120 + job["seconds"]
+    given = json.dumps(job)  # not on the command line, where everyone on the machine reads it
+    run = subprocess.run(
+        command, input=given, stdout=subprocess.PIPE, text=True, timeout=timeout_s, check=False
+    )
+    if run.returncode != 0:
+        sys.exit(f"bench latency: the side {side} failed; its message is above")
+    seen: dict[str, Any] = json.loads(run.stdout.splitlines()[-1])
+    return seen
+
+
+def _get(url: str, token: str) -> bytes:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=30) as answer:
+        body: bytes = answer.read()
+        return body
+
+
+def _wait_live(url: str, token: str) -> None:
+    deadline = time.monotonic() + LIVE_S
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError):  # 503 while the API has not heard of cameras yet
+            if json.loads(_get(f"{url}/api/v1/cameras/c0", token))["state"] == "live":
+                return
+        time.sleep(0.2)
+    sys.exit("bench latency: the camera was not live in time")
+
+
+def _stages(url: str, token: str) -> dict[str, tuple[float, float]]:
+    """Sum in seconds and number of pictures, by stage that the server measures itself."""
+    metrics = Metrics(_get(f"{url}/metrics", token).decode(), time.monotonic())
+    return {
+        stage: (
+            sum(metrics.values("vms_latency_seconds_sum", stage=stage, role="stream")),
+            sum(metrics.values("vms_latency_seconds_count", stage=stage, role="stream")),
+        )
+        for stage in ("camera_to_server", "inside")
+    }
+
+
+def _figures(
+    seen: dict[str, Any], before: dict[str, tuple[float, float]], after: dict[str, tuple[float, float]]
+) -> dict[str, Any]:
+    ages = seen.pop("ages_ms")
+    row: dict[str, Any] = {"pictures": len(ages), **_quantiles(ages), "max_ms": round(max(ages), 1)}
+    for stage, (total_s, count) in after.items():
+        pictures = count - before[stage][1]
+        row[f"{stage}_mean_ms"] = (
+            round((total_s - before[stage][0]) / pictures * 1000, 2) if pictures else None
+        )
+    for name in ("to_browser_ms", "in_browser_ms"):
+        if values := seen.pop(name, None):
+            row[f"{name.removesuffix('_ms')}_p50_ms"] = round(median(values), 1)
+    return row | seen
+
+
+def _quantiles(values: Sequence[float]) -> dict[str, float]:
+    cuts = quantiles(values, n=100)
+    return {f"p{at}_ms": round(cuts[at - 1], 1) for at in (50, 95, 99)}
+
+
+def _print(result: dict[str, Any]) -> None:
+    table = Table(title=f"Camera to screen, {result['picture']}")
+    for column in (
+        "link",
+        "player",
+        "pictures",
+        "P50",
+        "P95",
+        "P99",
+        "max",
+        "target",
+        "camera→us",
+        "inside us",
+        "in browser",
+        "freezes",
+        "lost",
+    ):
+        table.add_column(column, justify="left" if column in ("link", "player") else "right")
+    for row in result["rows"]:
+        target = TARGETS_P95_MS.get(row["link"]) if row["side"] == "browser" else None
+        said = "" if target is None else f"{'met' if row['p95_ms'] < target else 'MISSED'} < {target:.0f}"
+        inner = [
+            row.get(name) for name in ("camera_to_server_mean_ms", "inside_mean_ms", "in_browser_p50_ms")
+        ]
+        table.add_row(
+            row["link"],
+            row["side"],
+            str(row["pictures"]),
+            *(f"{row[name]:.0f}" for name in ("p50_ms", "p95_ms", "p99_ms", "max_ms")),
+            said,
+            *("" if value is None else f"{value:.1f}" for value in inner),
+            str(row.get("freezeCount", "")),
+            str(row.get("packetsLost", "")),
+        )
+    Console(width=150).print(table)
+    print("times in ms; camera→us and inside us: means of the pictures sent to it; in browser: median")
+
+
+if __name__ == "__main__":
+    main()
