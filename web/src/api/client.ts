@@ -3,12 +3,16 @@
  *
  * Belongs here: fetch, paths, errors. Does not: caching and polling (queries.ts), media (live, playback).
  */
+import type { ViewerReport } from "../live/latencyWindow";
+import { type TileSize, withSize } from "../live/tileSize";
 import type {
   Camera,
   CameraList,
   CameraPatch,
   CoverageJson,
   EventListJson,
+  LiveOptions,
+  LiveStream,
   NewCamera,
   Problem,
   ProcessList,
@@ -129,6 +133,18 @@ export const api = {
   updateCamera: (cameraId: string, patch: CameraPatch) =>
     request<Camera>("PATCH", cameraPath(cameraId), patch),
   deleteCamera: (cameraId: string) => request<void>("DELETE", cameraPath(cameraId)),
+  /** supports: codecs that this browser plays besides the usual ones. */
+  liveOptions: (cameraId: string, supports: readonly string[], size: TileSize | null = null) =>
+    request<LiveOptions>(
+      "GET",
+      withSize(`${cameraPath(cameraId)}/live?${new URLSearchParams({ supports: supports.join(",") }).toString()}`, size),
+    ),
+  /** session: the address that WHEP gave. What is shown from the next key picture on. */
+  changeView: (session: string, wish: TileSize | { stream: LiveStream }) =>
+    request<{ stream: LiveStream }>("PUT", `${session}/view`, wish),
+  /** What was shown of a live view, and how old it was. */
+  reportViewing: (cameraId: string, report: ViewerReport) =>
+    request<void>("POST", `${cameraPath(cameraId)}/live/report`, report),
   recordings: (cameraId: string, startMs: number, endMs: number, signal?: AbortSignal) =>
     request<RecordingsJson>(
       "GET",

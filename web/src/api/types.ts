@@ -41,11 +41,26 @@ export interface RetentionLimits {
   size: string | null;
 }
 
+/** A sub stream now; `stopped` while nobody watches it, with what was known of it last. */
+export interface SubStream {
+  state: CameraState;
+  reason: string | null;
+  reason_code: string | null;
+  codec: string | null;
+  width: number | null;
+  height: number | null;
+  fps: number | null;
+  /** bit/s */
+  bitrate: number | null;
+}
+
 export interface Camera {
   id: string;
   name: string;
   /** The address without credentials. */
   source: string;
+  /** Likewise; null for a camera without a sub stream. */
+  sub_source: string | null;
   transport: Transport;
   record: RecordMode;
   /** A number and a unit: `30d`, `12h`. */
@@ -67,12 +82,42 @@ export interface Camera {
   bitrate: number | null;
   audio: string | null;
   last_frame_at: string | null;
+  /** null for a camera without a sub stream. */
+  sub: SubStream | null;
   recording: boolean;
   recording_state: RecordingState;
   /** Why recording fails, in the server's words; null when nothing is wrong. */
   recording_error: string | null;
   viewers: number;
   webrtc: WebRtcPlayable;
+}
+
+export type LiveStream = "main" | "sub" | "compat";
+
+/** One way to watch a camera; `url` may hold a token that is good for a minute. */
+export interface LiveOption {
+  protocol: "webrtc" | "websocket" | "hls" | "rtsp" | "webtransport";
+  stream: LiveStream;
+  url: string | null;
+  playable: boolean;
+  reason: string | null;
+  detail: string;
+  mime_type: string | null;
+  transcoded: boolean;
+}
+
+/** The ways to watch a camera now, best first. */
+export interface LiveOptions {
+  camera_id: string;
+  stream: LiveStream;
+  options: LiveOption[];
+  ice_servers: IceServer[];
+}
+
+export interface IceServer {
+  urls: string[];
+  username?: string | null;
+  credential?: string | null;
 }
 
 export interface CameraList {
@@ -83,6 +128,7 @@ export interface NewCamera {
   id: string;
   name: string;
   source: string;
+  sub_source: string | null;
   transport: Transport;
   record: RecordMode;
   retention: string;
@@ -151,7 +197,7 @@ export interface Session {
   version: string;
 }
 
-export type ProcessRole = "supervisor" | "media" | "stream" | "api" | "keeper" | "render" | "nats";
+export type ProcessRole = "supervisor" | "media" | "stream" | "api" | "keeper" | "render" | "transcode" | "nats";
 export type ProcessState = "starting" | "running" | "stopping" | "waiting" | "stopped";
 
 /** One process of the system, as its supervisor sees it. */

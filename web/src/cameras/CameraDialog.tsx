@@ -119,6 +119,14 @@ function Form({ camera, onClose }: Props) {
           autoComplete="off"
           spellCheck={false}
         />
+        <TextInput
+          {...form.getInputProps("subSource")}
+          label={t("form.subSource")}
+          description={t("form.subSourceHelp")}
+          placeholder="rtsp://user:password@192.0.2.10/stream2"
+          autoComplete="off"
+          spellCheck={false}
+        />
         <Group grow align="flex-start">
           <Select
             {...form.getInputProps("transport")}

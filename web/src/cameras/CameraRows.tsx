@@ -4,7 +4,7 @@ import { IconLock, IconPencil, IconTrash } from "@tabler/icons-react";
 import { useTranslation } from "react-i18next";
 import { Link } from "react-router";
 
-import type { Camera, RecordingState } from "../api/types";
+import type { Camera, RecordingState, SubStream as SubStreamState } from "../api/types";
 import { useFormat } from "../i18n/format";
 import { reasonFor } from "../live/reasons";
 import { StateBadge } from "../live/StateBadge";
@@ -127,7 +127,24 @@ function Stream({ camera }: { camera: Camera }) {
     fps !== null && t("facts.fpsValue", { fps: format.number(fps, 1) }),
     bitrate !== null && format.bitrate(bitrate),
   ].filter(Boolean);
-  return <Text size="sm">{parts.length > 0 ? parts.join(" · ") : "–"}</Text>;
+  return (
+    <div>
+      <Text size="sm">{parts.length > 0 ? parts.join(" · ") : "–"}</Text>
+      {camera.sub && <SubStream cameraId={camera.id} sub={camera.sub} />}
+    </div>
+  );
+}
+
+function SubStream({ cameraId, sub }: { cameraId: string; sub: SubStreamState }) {
+  const { t } = useTranslation("cameras");
+  const { width, height, state } = sub;
+  const size = width !== null && height !== null ? ` · ${width}×${height}` : "";
+  return (
+    <Text size="xs" c={state === "failed" ? "red" : "dimmed"} title={sub.reason ?? ""} data-testid={`sub-${cameraId}`} data-state={state}>
+      {t(`sub.${state}`)}
+      {size}
+    </Text>
+  );
 }
 
 const RECORDING_COLOURS = {

@@ -27,6 +27,7 @@ test("what is sent is what the API takes", () => {
     id: "porch",
     name: "Front porch",
     source: "rtsp://u:p@192.0.2.10/1",
+    sub_source: null,
     transport: "tcp",
     record: "off",
     events: { kinds: ["motion", "alarm"], pre_roll: "10s", post_roll: "30s" },
@@ -35,6 +36,15 @@ test("what is sent is what the API takes", () => {
     retention_class: null,
     limits: { events: null, minimum: null, maximum: null, size: null },
   });
+});
+
+test("a sub stream is sent where one is written, taken away where it is emptied, and checked as the source is", () => {
+  const both = { ...filled, subSource: " rtsp://u:p@192.0.2.10/2 " };
+  expect(newCamera(both).sub_source).toBe("rtsp://u:p@192.0.2.10/2");
+  expect(patchOf(both, { ...both, subSource: "" })).toEqual({ sub_source: null });
+  expect(check({ ...filled, subSource: "http://x" })).toEqual({ subSource: "source" });
+  expect(serverErrors({ sub_source: "must begin with rtsp://" })).toEqual({ subSource: "must begin with rtsp://" });
+  expect(formOf({ ...stored, sub_source: "rtsp://192.0.2.10/2" }).subSource).toBe("rtsp://192.0.2.10/2");
 });
 
 test("a change sends only what changed, so that a source that was not touched keeps its password", () => {

@@ -13,6 +13,8 @@ export interface CameraForm {
   id: string;
   name: string;
   source: string;
+  /** Empty: it has no sub stream. */
+  subSource: string;
   transport: Transport;
   record: RecordMode;
   eventKinds: string[];
@@ -36,6 +38,7 @@ export const NEW_CAMERA: CameraForm = {
   id: "",
   name: "",
   source: "",
+  subSource: "",
   transport: "tcp",
   record: "continuous",
   eventKinds: ["motion", "alarm"],
@@ -55,6 +58,7 @@ export const NEW_CAMERA: CameraForm = {
 const HOURS: Record<string, number> = { ms: 1 / 3_600_000, s: 1 / 3600, min: 1 / 60, h: 1, d: 24 };
 const GIB: Record<string, number> = { B: 2 ** -30, KiB: 2 ** -20, MiB: 2 ** -10, GiB: 1, TiB: 1024 };
 const ID = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+const ADDRESS = /^rtsp:\/\/[^/\s]/i;
 const KIND = /^[a-z][a-z0-9_]{0,62}$/;
 const CLASS = /^[a-z0-9-]{1,63}$/;
 
@@ -104,6 +108,7 @@ export function formOf(camera: Camera): CameraForm {
     id,
     name,
     source,
+    subSource: camera.sub_source ?? "",
     transport,
     record,
     eventKinds: [...events.kinds],
@@ -144,7 +149,9 @@ export function check(form: CameraForm): FieldErrors {
   const errors: FieldErrors = {};
   if (!ID.test(form.id)) errors.id = "id";
   if (form.name.trim() === "") errors.name = "name";
-  if (!/^rtsp:\/\/[^/\s]/i.test(form.source.trim())) errors.source = "source";
+  if (!ADDRESS.test(form.source.trim())) errors.source = "source";
+  const subSource = form.subSource.trim();
+  if (subSource !== "" && !ADDRESS.test(subSource)) errors.subSource = "source";
   if (!(Number(form.retention) > 0)) errors.retention = "retention";
   if (form.eventKinds.length === 0 || !form.eventKinds.every((kind) => KIND.test(kind))) errors.eventKinds = "kinds";
   if (!isWithin(form.preRollS, 0, 60)) errors.preRollS = "preRoll";
@@ -167,6 +174,7 @@ function checkLimits(form: CameraForm): FieldErrors {
 
 /** The form's field for the last name of a path in the API's answer. */
 const FIELDS: Readonly<Record<string, keyof CameraForm>> = {
+  sub_source: "subSource",
   retention_class: "retentionClass",
   kinds: "eventKinds",
   pre_roll: "preRollS",
@@ -194,6 +202,7 @@ function sent(form: CameraForm): NewCamera {
     id: form.id,
     name: form.name.trim(),
     source: form.source.trim(),
+    sub_source: form.subSource.trim() || null,
     transport: form.transport,
     record: form.record,
     events: { kinds: form.eventKinds, pre_roll: `${form.preRollS}s`, post_roll: `${form.postRollS}s` },

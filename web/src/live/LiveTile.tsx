@@ -13,9 +13,10 @@ import { LiveStage } from "./LiveStage";
 import classes from "./live.module.css";
 import { RecordingMark, StateBadge } from "./StateBadge";
 import { tileStatus } from "./tileState";
-import { useLatency } from "./useLatency";
+import { type Latency, useLatency } from "./useLatency";
 import { useLive } from "./useLive";
 import { useVisible } from "./useVisible";
+import { WayMark } from "./WayMark";
 
 interface Props {
   camera: Camera;
@@ -33,10 +34,19 @@ export function LiveTile({ camera, tabIndex, onFocus }: Props) {
   const [muted, setMuted] = useState(true);
   const visible = useVisible(root);
 
-  const live = useLive(camera, visible);
+  const live = useLive(camera, visible, root);
   const status = tileStatus(camera, live.state);
-  const latencyMs = useLatency(video, status.state === "live");
+  const latency = useLatency(video, status.state === "live", camera.id, {
+    protocol: live.view?.protocol ?? "webrtc",
+    roundTripMs: live.received?.roundTripMs ?? null,
+    media: live.stream,
+  });
   const page = `/cameras/${camera.id}`;
+
+  const latencyTitle = ({ recent }: Latency) =>
+    recent === null
+      ? t("latencyHelp")
+      : t("latencyRecent", { p50: format.milliseconds(recent.p50Ms), p95: format.milliseconds(recent.p95Ms) });
 
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.target !== event.currentTarget) return;
@@ -70,9 +80,10 @@ export function LiveTile({ camera, tabIndex, onFocus }: Props) {
           {camera.name}
         </Link>
         <RecordingMark camera={camera} />
-        {latencyMs !== null && (
-          <span className={classes.latency} title={t("latencyHelp")}>
-            {format.milliseconds(latencyMs)}
+        {status.state === "live" && <WayMark camera={camera} view={live.view} video={video} />}
+        {latency !== null && (
+          <span className={classes.latency} title={latencyTitle(latency)}>
+            {format.milliseconds(latency.nowMs)}
           </span>
         )}
         <span className={classes.actions}>

@@ -2,10 +2,11 @@
 import { type RefObject, useEffect, useRef, useState } from "react";
 
 import classes from "./live.module.css";
+import type { LiveMedia } from "./session";
 
 interface Props {
   video: RefObject<HTMLVideoElement | null>;
-  stream: MediaStream | null;
+  stream: LiveMedia | null;
   muted: boolean;
   label: string;
   /** Pictures come; when they no longer do, the last one stays. */
@@ -17,10 +18,13 @@ interface Props {
 export function LiveVideo({ video: ref, stream, muted, label, moving, dimmed }: Props) {
   useEffect(() => {
     const element = ref.current;
-    if (!element || element.srcObject === stream) return;
+    if (!element) return undefined;
+    if (stream !== null && "attach" in stream) return stream.attach(element);
+    if (element.srcObject === stream) return undefined;
     element.srcObject = stream;
     // Refused only for sound without a gesture; muted play is always allowed.
     if (stream) element.play().catch(() => undefined);
+    return undefined;
   }, [ref, stream]);
 
   // A video whose session has ended turns black, so its last picture is kept aside while it is there.

@@ -4,6 +4,11 @@
  */
 import { url } from "../api/client";
 import { type Effect, INITIAL, type LiveEvent, type LiveState, step } from "./machine";
+import { LadderSession } from "./ladder";
+import { isUnsupported, type LiveProblem } from "./backOff";
+import type { LiveEvents, LiveMedia, LiveSession, LiveView } from "./session";
+import { sameSize, type TileSize } from "./tileSize";
+import { Ways } from "./ways";
 import { type ReceivedStats, WhepSession } from "./whep";
 
 const TICK_MS = 500;
@@ -11,15 +16,20 @@ const TICK_MS = 500;
 export interface LiveSnapshot {
   state: LiveState;
   /** What to show; the last one stays while a new session opens, so that its last picture does. */
-  stream: MediaStream | null;
+  stream: LiveMedia | null;
+  /** What that is, and how it comes; null until it is known. */
+  view: LiveView | null;
   /** bit/s of video over the last second or so */
   bitrate: number;
   received: ReceivedStats | null;
 }
 
 export class LivePlayer {
-  private current: LiveSnapshot = { state: INITIAL, stream: null, bitrate: 0, received: null };
-  private session: WhepSession | null = null;
+  private current: LiveSnapshot = { state: INITIAL, stream: null, view: null, bitrate: 0, received: null };
+  private session: LiveSession | null = null;
+  private overWebRtc = true;
+  private size: TileSize | null = null;
+  private readonly ways = new Ways();
   private readonly listeners = new Set<() => void>();
   private timer: ReturnType<typeof setInterval> | null = null;
   private measured = { atMs: 0, bytes: 0 };
@@ -49,38 +59,79 @@ export class LivePlayer {
     this.handle({ type: "want", wanted });
   }
 
-  /** Whether the camera delivers something that can be watched here, and its newest picture's time. */
-  setSource(up: boolean, newestMs: number | null): void {
+  /**
+   * Whether the camera delivers, its newest picture's time, and whether WebRTC carries the stream as it is: then
+   * nobody need be asked for another way.
+   */
+  setSource(up: boolean, newestMs: number | null, overWebRtc = true): void {
+    this.overWebRtc = overWebRtc;
     this.handle({ type: "source", up, newestMs });
+  }
+
+  /** The tile's size; null where it does not matter, since the camera has one stream alone. */
+  resize(size: TileSize | null): void {
+    if (sameSize(size, this.size)) return;
+    this.size = size;
+    if (size !== null) this.session?.resize(size);
   }
 
   private readonly leave = (): void => this.handle({ type: "want", wanted: false });
   private readonly comeBack = (): void => this.handle({ type: "want", wanted: true });
 
   private handle(event: LiveEvent): void {
-    const { state, effect } = step(this.current.state, event, performance.now(), Math.random);
+    const before = this.current.state;
+    const { state, effect } = step(before, event, performance.now(), Math.random);
+    this.judge(event, before, state, effect);
     if (effect !== null) this.run(effect, state);
     if (state !== this.current.state) this.publish({ state });
+  }
+
+  /** What this tells of the way that the session takes. */
+  private judge(event: LiveEvent, before: LiveState, after: LiveState, effect: Effect): void {
+    const way = this.session?.view ?? null;
+    if (way !== null && before.phase !== "live" && after.phase === "live") this.ways.played(way);
+    const gaveUp = (event.type === "tick" || event.type === "failed") && before.phase === "connecting" && effect !== null;
+    if (way !== null && gaveUp && after.problem !== null) this.ways.failed(way, after.problem.code);
+    // Afresh: WebRTC has its chance again.
+    if (effect === "open" && after.attempt === 1 && after.lastPictureMs === null) this.ways.forget();
   }
 
   private run(effect: Effect, state: LiveState): void {
     const ended = this.session;
     this.session = null;
     if (effect === "close") ended?.close();
-    if (!state.wanted) this.publish({ stream: null, bitrate: 0, received: null });
-    if (effect !== "open") return;
-    const session = new WhepSession(url.whep(this.cameraId), {
+    if (!state.wanted) this.publish({ stream: null, view: null, bitrate: 0, received: null });
+    if (effect === "open") this.begin(ended);
+  }
+
+  private begin(ended: LiveSession | null): void {
+    const events: LiveEvents = {
       onStream: (stream) => {
         if (this.session === session) this.publish({ stream });
       },
-      onFailed: (problem) => {
-        if (this.session === session) this.handle({ type: "failed", problem });
+      onView: (view) => {
+        if (this.session === session) this.publish({ view });
       },
-    });
+      onFailed: (problem) => {
+        if (this.session === session) this.failed(session, problem);
+      },
+    };
+    const session: LiveSession =
+      this.overWebRtc && !this.ways.anyLeft
+        ? new WhepSession(url.whep(this.cameraId), events, undefined, this.size)
+        : new LadderSession(this.cameraId, events, this.ways, this.size);
     this.session = session;
     this.measured = { atMs: 0, bytes: 0 };
     // The goodbye to a process that is gone may take its time: it must not hold up the new session.
     void session.open().finally(() => ended?.close());
+  }
+
+  private failed(session: LiveSession, problem: LiveProblem): void {
+    const { view } = session;
+    if (isUnsupported(problem) && view !== null && this.ways.failed(view, problem.code)) {
+      // It will not be otherwise in a while: the next way is taken at once.
+      this.begin(session);
+    } else this.handle({ type: "failed", problem });
   }
 
   private async tick(): Promise<void> {

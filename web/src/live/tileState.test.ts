@@ -8,6 +8,7 @@ const camera = (change: Partial<Camera> = {}): Camera => ({
   id: "porch",
   name: "Front porch",
   source: "rtsp://192.0.2.10/stream1",
+  sub_source: null,
   transport: "tcp",
   record: "continuous",
   retention: "30d",
@@ -26,6 +27,7 @@ const camera = (change: Partial<Camera> = {}): Camera => ({
   bitrate: 4_000_000,
   audio: null,
   last_frame_at: null,
+  sub: null,
   recording: true,
   recording_state: "recording",
   recording_error: null,
@@ -56,9 +58,11 @@ describe("a tile", () => {
     expect(tileStatus(camera({ state: "connecting" }), viewer({})).state).toBe("connecting");
   });
 
-  test("says that a stream cannot be played live, and waits while that is unknown", () => {
+  test("says that a stream cannot be played live once no way was found, and waits while that is unknown", () => {
     const bFrames = camera({ webrtc: { playable: false, reason: "b_frames", detail: "B-frames" } });
-    expect(tileStatus(bFrames, viewer({}))).toMatchObject({ state: "unsupported", cause: { code: "b_frames" } });
+    expect(tileStatus(bFrames, viewer({ phase: "live" })).state).toBe("live");
+    const given = viewer({ phase: "waiting", attempt: 1, problem: { code: "b_frames" } });
+    expect(tileStatus(bFrames, given)).toMatchObject({ state: "unsupported", cause: { code: "b_frames" } });
     const unknown = camera({ webrtc: { playable: false, reason: null, detail: null } });
     expect(tileStatus(unknown, viewer({})).state).toBe("connecting");
   });

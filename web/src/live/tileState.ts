@@ -69,10 +69,8 @@ export function tileStatus(camera: Camera, live: LiveState): TileStatus {
       if (live.phase === "live" && live.silentMs < COMING_MS) return { state: "live", cause: null };
       // It tries again after a failure: the alarm stays until pictures come.
       return camera.reason === null ? { state: "connecting", cause: null } : { state: "failed", cause };
-    case "live": {
-      const { playable, reason } = camera.webrtc;
-      if (playable || reason === null) return viewerStatus(live);
-      return { state: "unsupported", cause: { from: "webrtc", code: reason } };
-    }
+    case "live":
+      // What WebRTC cannot carry is watched in another way (ladder.ts); when there is none, the viewer finds out.
+      return viewerStatus(live);
   }
 }

@@ -16,7 +16,7 @@ class FakePeer {
   ontrack = null;
   onconnectionstatechange: (() => void) | null = null;
 
-  constructor() {
+  constructor(readonly options: unknown = null) {
     FakePeer.made.push(this);
   }
   addTransceiver(kind: string) {
@@ -43,7 +43,7 @@ function answer(): Response {
 }
 
 const fetchMock = vi.fn<typeof fetch>();
-const events = { onStream: vi.fn<() => void>(), onFailed: vi.fn<(problem: unknown) => void>() };
+const events = { onStream: vi.fn<() => void>(), onView: vi.fn<(view: unknown) => void>(), onFailed: vi.fn<(problem: unknown) => void>() };
 
 beforeEach(() => {
   FakePeer.made = [];
@@ -150,4 +150,74 @@ test("whatever comes from the server counts as a sign of life, in any browser's 
   ];
   Object.assign(peer ?? {}, { getStats: async () => new Map(reports.map((report) => [report.type, report])) });
   expect(await session.stats()).toMatchObject({ framesDecoded: 5, bytes: 4_000, heard: 43 });
+});
+
+function viewAnswer(stream: string): Response {
+  return Response.json({ stream });
+}
+
+function started(headers: Record<string, string> = {}): Response {
+  const response = new Response("v=0 answer", { status: 201, headers: { location: "whep/abc", "x-stream": "sub", ...headers } });
+  Object.defineProperty(response, "url", { value: HERE });
+  return response;
+}
+
+test("a tile's size is told with the offer, and its new one to the session", async () => {
+  fetchMock.mockResolvedValueOnce(started()).mockResolvedValueOnce(viewAnswer("main"));
+  const session = new WhepSession(HERE, events, [], { width: 320, height: 180 });
+  await session.open();
+  expect(fetchMock.mock.calls[0]?.[0]).toBe(`${HERE}?width=320&height=180`);
+  expect(events.onView).toHaveBeenLastCalledWith({ protocol: "webrtc", stream: "sub" });
+  session.resize({ width: 320, height: 180 });
+  session.resize({ width: 1920, height: 1080 });
+  await vi.waitFor(() => expect(events.onView).toHaveBeenLastCalledWith({ protocol: "webrtc", stream: "main" }));
+  expect(fetchMock).toHaveBeenCalledTimes(2);
+  const [address, init] = fetchMock.mock.calls[1] ?? [];
+  expect(address).toBe(`${HERE}/abc/view`);
+  expect(init).toMatchObject({ method: "PUT", body: '{"width":1920,"height":1080}' });
+});
+
+test("of sizes that come while one is being told, only the newest is", async () => {
+  let answer: (response: Response) => void = () => undefined;
+  fetchMock.mockResolvedValueOnce(started()).mockReturnValueOnce(new Promise((resolve) => (answer = resolve)));
+  const session = new WhepSession(HERE, events, [], { width: 320, height: 180 });
+  await session.open();
+  for (const width of [400, 800, 1_600]) session.resize({ width, height: 900 });
+  fetchMock.mockResolvedValueOnce(viewAnswer("main"));
+  answer(viewAnswer("sub"));
+  await vi.waitFor(() => expect(fetchMock).toHaveBeenCalledTimes(3));
+  expect(fetchMock.mock.calls.slice(1).map(([, init]) => init?.body)).toEqual([
+    '{"width":400,"height":900}',
+    '{"width":1600,"height":900}',
+  ]);
+});
+
+test("a size that comes while it opens is told once there is a session, and one that is refused leaves the picture", async () => {
+  let arrive: (response: Response) => void = () => undefined;
+  fetchMock.mockReturnValueOnce(new Promise((resolve) => (arrive = resolve)));
+  fetchMock.mockResolvedValueOnce(new Response("{}", { status: 409 }));
+  const session = new WhepSession(HERE, events, [], { width: 320, height: 180 });
+  const opened = session.open();
+  await vi.waitFor(() => expect(fetchMock).toHaveBeenCalled());
+  session.resize({ width: 1920, height: 1080 });
+  arrive(started());
+  await opened;
+  await vi.waitFor(() => expect(fetchMock).toHaveBeenCalledTimes(2));
+  expect(events.onFailed).not.toHaveBeenCalled();
+  expect(session.view.stream).toBe("sub");
+});
+
+test("servers that the first answer names are used at once, and known to the next session", async () => {
+  const link = '<turn:turn.example>; rel="ice-server"; username="u"; credential="c"';
+  fetchMock.mockImplementation((_, init) =>
+    Promise.resolve(init?.method === "POST" ? started({ link }) : new Response(null, { status: 204 })),
+  );
+  await new WhepSession(HERE, events).open();
+  expect(fetchMock.mock.calls.map(([, init]) => init?.method)).toEqual(["POST", "DELETE", "POST"]);
+  const [first, second] = FakePeer.made;
+  expect([first?.closed, second?.closed]).toEqual([true, false]);
+  expect(second?.options).toMatchObject({ iceServers: [{ urls: "turn:turn.example", username: "u", credential: "c" }] });
+  await new WhepSession(HERE, events).open();
+  expect(fetchMock).toHaveBeenCalledTimes(4);
+  expect(FakePeer.made[2]?.options).toMatchObject({ iceServers: [{ urls: "turn:turn.example" }] });
 });

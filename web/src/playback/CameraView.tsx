@@ -42,7 +42,11 @@ export function CameraView({ camera, cameras }: Props) {
   const { playback, controls, recordings, selection } = model;
   const live = useLive(camera, !playback.active);
   const status = tileStatus(camera, live.state);
-  const latencyMs = useLatency(video, !playback.active && status.state === "live");
+  const latency = useLatency(video, !playback.active && status.state === "live", camera.id, {
+    protocol: live.view?.protocol ?? "webrtc",
+    roundTripMs: live.received?.roundTripMs ?? null,
+    media: live.stream,
+  });
   const fullscreen = () => toggleFullscreen(stage.current);
   const verification = useVerification(camera.id, playback.active ? model.playheadMs : null);
   const { items: bookmarks } = useBookmarks({ cameraId: camera.id, ...fetchRange(model.view) });
@@ -93,7 +97,7 @@ export function CameraView({ camera, cameras }: Props) {
           nowMs={model.nowMs}
           onBookmark={(span) => setMarking({ cameraId: camera.id, span })}
         />
-        <CameraFacts camera={camera} live={live} latencyMs={latencyMs} watching={!playback.active} />
+        <CameraFacts camera={camera} live={live} latencyMs={latency?.nowMs ?? null} watching={!playback.active} />
       </aside>
       <section className={classes.timeline} aria-label={t("timeline.label")}>
         <TimelineToolbar cameraIds={cameraIds} model={model} />

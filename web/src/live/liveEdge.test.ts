@@ -1,0 +1,31 @@
+import { describe, expect, test } from "vitest";
+
+import { BEHIND_S, edgeStep, forgetUntil } from "./liveEdge";
+
+describe("a buffered live picture", () => {
+  test("plays at its own speed while it is near the newest picture", () => {
+    expect(edgeStep(9.8, [{ start: 0, end: 10 }], false)).toEqual({ rate: 1, seekTo: null });
+    expect(edgeStep(0, [], false)).toEqual({ rate: 1, seekTo: null });
+  });
+
+  test("hurries when it falls behind, until it has caught up", () => {
+    expect(edgeStep(9.4, [{ start: 0, end: 10 }], false).rate).toBeGreaterThan(1);
+    expect(edgeStep(9.7, [{ start: 0, end: 10 }], true).rate).toBeGreaterThan(1);
+    expect(edgeStep(9.9, [{ start: 0, end: 10 }], true).rate).toBe(1);
+  });
+
+  test("jumps when it is far behind, or in a hole", () => {
+    expect(edgeStep(2, [{ start: 0, end: 10 }], false).seekTo).toBeCloseTo(10 - BEHIND_S);
+    const holes = [
+      { start: 0, end: 5 },
+      { start: 5.5, end: 5.6 },
+    ];
+    expect(edgeStep(5, holes, false).seekTo).toBe(5.5);
+  });
+
+  test("forgets what is long past, and only that", () => {
+    expect(forgetUntil(15, [{ start: 0, end: 15 }])).toBeNull();
+    expect(forgetUntil(25, [{ start: 0, end: 25 }])).toBe(15);
+    expect(forgetUntil(5, [])).toBeNull();
+  });
+});
