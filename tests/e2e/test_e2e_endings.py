@@ -62,7 +62,8 @@ def test_sigterm_ends_viewers_first_then_cameras_and_closes_every_file(
     lines = [json.loads(line) for line in system.lines if line.startswith("{")]
     ended = [line["worker"] for line in lines if line["event"] == "a worker ended"]
     roles = [worker.partition("-")[0] for worker in ended]
-    assert roles == ["api", "api", "stream", "stream", "render", "media", "media", "keeper", "nats"]
+    ends = ["api", "api", "stream", "stream", "transcode", "render", "media", "media", "keeper", "nats"]
+    assert roles == ends
     assert not re.search(r'Traceback|never retrieved|unclosed|"level": "(error|critical)"', system.output)
     files = list((system.data_dir / "recordings").rglob("*.mp4"))
     assert len(files) >= 4

@@ -22,6 +22,7 @@ WORKERS = {
     "api-0": "api",
     "keeper-0": "keeper",
     "render-0": "render",
+    "transcode-0": "transcode",
     "nats": "nats",
 }
 
@@ -73,7 +74,9 @@ def test_one_page_of_metrics_has_every_process(system: System) -> None:
     assert processes == WORKERS.keys() - {"supervisor"}
 
 
-@pytest.mark.parametrize("worker", ["stream-0", "media-1", "keeper-0", "render-0", "nats", "api-0"])
+@pytest.mark.parametrize(
+    "worker", ["stream-0", "media-1", "keeper-0", "render-0", "transcode-0", "nats", "api-0"]
+)
 def test_a_restart_by_the_api_gives_one_process_another_life(worker: str, system: System) -> None:
     before = system.wait_running()
     answer = system.http.post(f"/system/processes/{worker}/restart")

@@ -122,6 +122,28 @@ def test_every_request_of_a_session_finds_it_over_a_connection_of_its_own(
         wait_for("the goodbye", lambda viewer=viewing.viewer: viewer.readable() or viewer.closed)
 
 
+def test_ice_restarts_through_any_process_and_pictures_go_on(
+    system: System, both: dict[str, Viewing]
+) -> None:
+    for viewing in both.values():
+        _gets_pictures([viewing])
+        viewer = viewing.viewer
+        lines = ["a=ice-ufrag:afterwards", f"a=ice-pwd:{viewer.pwd}", ""]
+        headers = FRAGMENT | {"If-Match": "*"}
+        answer = _ask(system, "PATCH", viewing.location, content="\r\n".join(lines), headers=headers)
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["etag"] != viewing.etag
+        viewer.ufrag = "afterwards"
+        viewer.accept(answer.text)  # credentials and candidates are written as in an SDP answer
+        viewer.send_check()
+        _gets_pictures([viewing])
+        headers = FRAGMENT | {"If-Match": viewing.etag}
+        assert (
+            _ask(system, "PATCH", viewing.location, content="\r\n".join(lines), headers=headers).status_code
+            == 412
+        )
+
+
 def test_a_session_ends_with_its_process_and_those_of_the_other_go_on(
     system: System, both: dict[str, Viewing]
 ) -> None:

@@ -1,0 +1,52 @@
+"""A camera that WebRTC cannot carry is watched all the same: its B-frames come to the tile over WebSocket."""
+
+import os
+import signal
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+from tests.e2e.browser import plays, tiles_play
+from tests.e2e.system import System, camera, gst_filming, serving, wait_for
+
+pytestmark = [pytest.mark.e2e, pytest.mark.needs("chromium", "gst-rtsp-server")]
+B_FRAMES = (
+    "videotestsrc is-live=true pattern=ball ! video/x-raw,width=640,height=360,framerate=25/1 "
+    "! x264enc key-int-max=25 bframes=2 b-adapt=false ! video/x-h264,profile=main ! rtph264pay name=pay0 pt=96"
+)
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    with gst_filming() as film, serving(tmp_path_factory.mktemp("ladder")) as serve:
+        system = serve([camera("porch", film(B_FRAMES))], roles={"media": 1, "stream": 1, "api": 1})
+        system.wait_live("porch")
+        wait_for("B-frames seen", lambda: system.camera("porch")["webrtc"]["reason"] == "b_frames", 60)
+        yield system
+
+
+def test_the_api_says_which_ways_there_are_and_why_not_the_others(system: System) -> None:
+    answer = httpx.get(f"{system.url}/api/v1/cameras/porch/live")
+    assert answer.headers["cache-control"] == "no-store"
+    document = answer.json()
+    first, second, *rest = document["options"]
+    assert (first["protocol"], first["playable"], first["reason"]) == ("webrtc", False, "b_frames")
+    assert (second["protocol"], second["stream"], second["playable"]) == ("websocket", "main", True)
+    assert second["url"].startswith("ws://127.0.0.1:")
+    assert second["mime_type"].startswith('video/mp4; codecs="avc1.')
+    assert [each["protocol"] for each in rest] == ["webrtc", "hls", "rtsp"]
+
+
+def test_a_camera_with_b_frames_plays_in_its_tile_and_goes_on_after_its_stream_process_was_killed(
+    page: Page, system: System
+) -> None:
+    page.goto(system.url)
+    tile = page.get_by_test_id("tile-porch")
+    expect(tile).to_have_attribute("data-state", "live", timeout=30_000)
+    plays(page, "[data-testid=tile-porch] video")
+    wait_for("one viewer", lambda: system.camera("porch")["viewers"] == 1)
+    processes = httpx.get(f"{system.url}/api/v1/system/processes").json()["processes"]
+    (pid,) = [each["pid"] for each in processes if each["worker"] == "stream-0"]
+    os.kill(pid, signal.SIGKILL)
+    tiles_play(page, ["porch"])
