@@ -89,7 +89,18 @@ def test_help_has_examples(arguments: tuple[str, ...]) -> None:
 
 def test_the_schema_of_the_configuration_is_printed() -> None:
     schema = json.loads(vms("config", "schema").stdout)
-    sections = {"data_dir", "http", "webrtc", "rtsp", "site", "storage", "roles", "bus", "cameras"}
+    sections = {
+        "data_dir",
+        "http",
+        "webrtc",
+        "rtsp",
+        "site",
+        "storage",
+        "roles",
+        "bus",
+        "transcode",
+        "cameras",
+    }
     assert set(schema["properties"]) == sections
 
 
