@@ -5,16 +5,13 @@ ICE candidates or restarts ICE. Neither has a representation: GET answers 204. S
 in Link headers; those with credentials only to whom the token is known, so never to a preflight.
 """
 
-from collections.abc import Sequence
 from typing import Annotated, Self
 
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from vms.api.guard import API_PREFIX
-from vms.api.ice_servers import IceServer, link_headers
 from vms.api.ports import Answer, Ports, ViewerSession
 from vms.api.routes.dependencies import (
     CameraIdInPath,
@@ -25,13 +22,13 @@ from vms.api.routes.dependencies import (
     problems,
     readable,
 )
-from vms.api.trickle import TRICKLE_TYPE, new_ufrag_of, ufrag_of
-from vms.common.errors import Conflict, InvalidInput, NotFound, Unavailable
+from vms.api.trickle import TRICKLE_TYPE
+from vms.api.webrtc_session import SDP_TYPE, linked, text_of, trickled
+from vms.common.errors import Conflict, NotFound, Unavailable
 from vms.common.ids import CameraId
 from vms.common.stream_name import StreamName
 
 router = APIRouter(prefix=f"{API_PREFIX}/cameras/{{camera_id}}/whep", tags=["live"])
-SDP_TYPE = "application/sdp"
 MOST_PIXELS = 16_384
 SessionId = Annotated[str, Path(description="the last part of the Location that POST gave")]
 _TEXT = {"schema": {"type": "string"}}
@@ -85,7 +82,7 @@ async def start_viewer(
 
     The header X-Stream says which of the camera's streams it is.
     """
-    offer = await _text(request, SDP_TYPE)
+    offer = await text_of(request, SDP_TYPE)
     camera_id = camera.camera.id
     if stream is None and width is not None and height is not None:
         suitable = ports.live.suitable(camera_id, width, height)
@@ -104,21 +101,21 @@ async def start_viewer(
         "Cache-Control": "no-store",
         "X-Stream": stream,
     }
-    return _linked(Response(answer.sdp, 201, headers, media_type=SDP_TYPE), ports.ice_servers())
+    return linked(Response(answer.sdp, 201, headers, media_type=SDP_TYPE), ports.ice_servers())
 
 
 @router.options("", status_code=200, response_class=Response)
 async def describe_endpoint(ports: PortsDependency) -> Response:
     """What the endpoint takes; answers CORS preflights. Needs no token, and so names no server that has one."""
     response = Response(headers={"Accept-Post": SDP_TYPE, "Allow": "GET, HEAD, POST, OPTIONS"})
-    return _linked(response, [server for server in ports.ice_servers() if server.credential is None])
+    return linked(response, [server for server in ports.ice_servers() if server.credential is None])
 
 
 @readable(router, "", status_code=204, responses=problems(s404="no such camera"), include_in_schema=False)
 async def get_endpoint(camera: KnownCamera, ports: PortsDependency) -> Response:
     """The endpoint has no representation; its headers name the servers to use before there is a session."""
     response = Response(status_code=204, headers={"Cache-Control": "no-store"})
-    return _linked(response, ports.ice_servers())
+    return linked(response, ports.ice_servers())
 
 
 @router.options("/{session_id}", status_code=200, response_class=Response)
@@ -213,23 +210,7 @@ async def trickle(
     new credentials and ETag; media goes on over the old path until the player has checked a new one.
     """
     session = await _session(ports, camera_id, session_id)
-    fragment = await _text(request, TRICKLE_TYPE)
-    tag = request.headers.get("if-match")
-    if tag is None:
-        raise HTTPException(428, "send If-Match with the ETag of the 201 answer, or * to restart ICE")
-    if tag != session.etag and tag.strip('"') != "*":
-        raise HTTPException(412, "If-Match names another ICE session")
-    if ufrag_of(fragment) == session.ufrag:
-        return Response(status_code=204)
-    restarted = await ports.live.restart(session_id, new_ufrag_of(fragment))
-    headers = {"ETag": restarted.session.etag, "Cache-Control": "no-store"}
-    return Response(restarted.fragment, 200, headers, media_type=TRICKLE_TYPE)
-
-
-def _linked(response: Response, servers: Sequence[IceServer]) -> Response:
-    for value in link_headers(servers):
-        response.headers.append("Link", value)
-    return response
+    return await trickled(ports.live, session_id, session, request)
 
 
 async def _begin_suitable(
@@ -249,15 +230,3 @@ async def _session(ports: Ports, camera_id: CameraId, session_id: str) -> Viewer
     if session.camera_id != camera_id:
         raise NotFound("no such WHEP session; it has ended, or never was one of this camera")
     return session
-
-
-async def _text(request: Request, media_type: str) -> str:
-    """The body. Raises 415 for another media type, InvalidInput for what is no text."""
-    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if given != media_type:
-        header = "Accept-Post" if media_type == SDP_TYPE else "Accept-Patch"
-        raise HTTPException(415, f"the body must be {media_type}", {header: media_type})
-    try:
-        return (await request.body()).decode()
-    except UnicodeDecodeError:
-        raise InvalidInput("the body is not UTF-8 text") from None

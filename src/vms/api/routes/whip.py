@@ -8,11 +8,9 @@ headers, those with credentials only to whom the token is known.
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from vms.api.guard import API_PREFIX
-from vms.api.ice_servers import link_headers
 from vms.api.ports import LiveSession, Ports, Publishing, RegisteredCamera
 from vms.api.routes.dependencies import (
     CameraIdInPath,
@@ -24,13 +22,13 @@ from vms.api.routes.dependencies import (
     readable,
     wired,
 )
-from vms.api.trickle import TRICKLE_TYPE, new_ufrag_of, ufrag_of
-from vms.common.errors import Conflict, InvalidInput, NotFound
+from vms.api.trickle import TRICKLE_TYPE
+from vms.api.webrtc_session import SDP_TYPE, linked, text_of, trickled
+from vms.common.errors import Conflict, NotFound
 from vms.common.ids import CameraId
 from vms.common.source_url import PUBLISHED
 
 router = APIRouter(prefix=f"{API_PREFIX}/cameras/{{camera_id}}/whip", tags=["live"])
-SDP_TYPE = "application/sdp"
 SessionId = Annotated[str, Path(description="the last part of the Location that POST gave")]
 _TEXT = {"schema": {"type": "string"}}
 _HEADER = {"schema": {"type": "string"}}
@@ -81,7 +79,7 @@ async def start_publisher(
     """Begin to publish: an SDP offer in, the answer out. The camera is live once its first key picture came."""
     publishing = _publishing(ports)
     _require_published(camera)
-    offer = await _text(request, SDP_TYPE)
+    offer = await text_of(request, SDP_TYPE)
     camera_id = camera.camera.id
     answer = await publishing.offer(camera_id, offer, take_over=replace)
     if await request.is_disconnected():
@@ -94,19 +92,14 @@ async def start_publisher(
         "Accept-Patch": TRICKLE_TYPE,
         "Cache-Control": "no-store",
     }
-    response = Response(answer.sdp, 201, headers, media_type=SDP_TYPE)
-    for value in link_headers(ports.ice_servers()):
-        response.headers.append("Link", value)
-    return response
+    return linked(Response(answer.sdp, 201, headers, media_type=SDP_TYPE), ports.ice_servers())
 
 
 @router.options("", status_code=200, response_class=Response)
 async def describe_publish_endpoint(ports: PortsDependency) -> Response:
     """What the endpoint takes; answers CORS preflights. Needs no token, and so names no server that has one."""
     response = Response(headers={"Accept-Post": SDP_TYPE, "Allow": "GET, HEAD, POST, OPTIONS"})
-    for value in link_headers([server for server in ports.ice_servers() if server.credential is None]):
-        response.headers.append("Link", value)
-    return response
+    return linked(response, [server for server in ports.ice_servers() if server.credential is None])
 
 
 @readable(router, "", status_code=204, responses=problems(s404="no such camera"), include_in_schema=False)
@@ -158,17 +151,7 @@ async def trickle_publisher(
     credentials and ETag.
     """
     session = await _session(ports, camera_id, session_id)
-    fragment = await _text(request, TRICKLE_TYPE)
-    tag = request.headers.get("if-match")
-    if tag is None:
-        raise HTTPException(428, "send If-Match with the ETag of the 201 answer, or * to restart ICE")
-    if tag != session.etag and tag.strip('"') != "*":
-        raise HTTPException(412, "If-Match names another ICE session")
-    if ufrag_of(fragment) == session.ufrag:
-        return Response(status_code=204)
-    restarted = await _publishing(ports).restart(session_id, new_ufrag_of(fragment))
-    headers = {"ETag": restarted.session.etag, "Cache-Control": "no-store"}
-    return Response(restarted.fragment, 200, headers, media_type=TRICKLE_TYPE)
+    return await trickled(_publishing(ports), session_id, session, request)
 
 
 def _publishing(ports: Ports) -> Publishing:
@@ -187,15 +170,3 @@ async def _session(ports: Ports, camera_id: CameraId, session_id: str) -> LiveSe
     if session.camera_id != camera_id:
         raise NotFound("no such WHIP session; it has ended, or never was one of this camera")
     return session
-
-
-async def _text(request: Request, media_type: str) -> str:
-    """The body. Raises 415 for another media type, InvalidInput for what is no text."""
-    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if given != media_type:
-        header = "Accept-Post" if media_type == SDP_TYPE else "Accept-Patch"
-        raise HTTPException(415, f"the body must be {media_type}", {header: media_type})
-    try:
-        return (await request.body()).decode()
-    except UnicodeDecodeError:
-        raise InvalidInput("the body is not UTF-8 text") from None

@@ -194,19 +194,25 @@ def write_answer(offer: RemoteOffer, local: LocalTransport, outgoing: Sequence[O
     return str(answer)
 
 
-def _accepted(kind: str, out: Outgoing, local: LocalTransport) -> MediaDescription:
-    send = out.format
-    rtx = send.rtx_payload_type if out.rtx_ssrc is not None else None
-    formats = [str(number) for number in (send.payload_type, rtx) if number is not None]
-    media = MediaDescription(kind, 9, "UDP/TLS/RTP/SAVPF", formats)
+def accepted_section(kind: str, formats: Sequence[str], mid: str, local: LocalTransport) -> MediaDescription:
+    """A section of an answer that says how we are reached, whichever way media goes in it."""
+    media = MediaDescription(kind, 9, "UDP/TLS/RTP/SAVPF", list(formats))
     media.connection = "IN IP4 0.0.0.0"
-    if send.mid:
-        media.add("mid", send.mid)
+    if mid:
+        media.add("mid", mid)
     media.add("ice-ufrag", local.ice_ufrag)
     media.add("ice-pwd", local.ice_pwd)
     media.add("fingerprint", str(local.fingerprint))
     media.add("setup", "passive")
     media.add("rtcp-mux")
+    return media
+
+
+def _accepted(kind: str, out: Outgoing, local: LocalTransport) -> MediaDescription:
+    send = out.format
+    rtx = send.rtx_payload_type if out.rtx_ssrc is not None else None
+    formats = [str(number) for number in (send.payload_type, rtx) if number is not None]
+    media = accepted_section(kind, formats, send.mid, local)
     media.add("sendonly")
     media.add("msid", f"{local.cname} {kind}")
     if send.reduced_size:

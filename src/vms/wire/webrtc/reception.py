@@ -9,7 +9,13 @@ from dataclasses import dataclass
 
 from vms.media import Codec
 from vms.wire.sdp import MediaDescription, SessionDescription
-from vms.wire.webrtc.negotiation import LocalTransport, NegotiationError, RemoteOffer, candidate_lines
+from vms.wire.webrtc.negotiation import (
+    LocalTransport,
+    NegotiationError,
+    RemoteOffer,
+    accepted_section,
+    candidate_lines,
+)
 
 FEEDBACK = ("nack", "nack pli", "goog-remb")  # what we send, of what a publisher may offer
 PROFILES = ("42e0", "4d", "64", "42")
@@ -79,15 +85,7 @@ def _accepted(kind: str, taken: Incoming, local: LocalTransport) -> MediaDescrip
     formats = [taken.payload_type]
     if taken.rtx_payload_type is not None:
         formats.append(taken.rtx_payload_type)
-    media = MediaDescription(kind, 9, "UDP/TLS/RTP/SAVPF", [str(number) for number in formats])
-    media.connection = "IN IP4 0.0.0.0"
-    if taken.mid:
-        media.add("mid", taken.mid)
-    media.add("ice-ufrag", local.ice_ufrag)
-    media.add("ice-pwd", local.ice_pwd)
-    media.add("fingerprint", str(local.fingerprint))
-    media.add("setup", "passive")
-    media.add("rtcp-mux")
+    media = accepted_section(kind, [str(number) for number in formats], taken.mid, local)
     media.add("recvonly")
     if taken.reduced_size:
         media.add("rtcp-rsize")
