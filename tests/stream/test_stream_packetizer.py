@@ -11,8 +11,9 @@ from vms.common.clock import NS
 from vms.format import nal
 from vms.format.codecs import audio_track
 from vms.media import AccessUnit, Codec, Track
-from vms.stream.webrtc.packetizer import RtpClock, TrackPacketizer
+from vms.stream.webrtc.packetizer import TrackPacketizer
 from vms.wire.rtcp import unix_ns_to_ntp
+from vms.wire.rtp_clock import RtpClock
 
 VIDEO = track_of(h264_pictures())
 START_NS = 1_700_000_000 * NS

@@ -12,8 +12,8 @@ from vms.common.clock import Clock
 from vms.format import h264, h265, nal
 from vms.media import AccessUnit, Codec, Gap, Hub, MediaKind, Track
 from vms.relay.feed import WHOLE_PAYLOAD_BYTES, HubFeed, NumberedUnit
-from vms.relay.rtp_clock import RtpClock
 from vms.wire.payload.by_codec import PACKETIZERS
+from vms.wire.rtp_clock import RtpClock
 from vms.wire.rtsp.server_feed import RtpRun
 
 MAX_PAYLOAD_BYTES = 1400  # with headers, less than an Ethernet frame holds, tunnels included

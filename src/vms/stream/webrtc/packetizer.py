@@ -1,48 +1,20 @@
 """Access units of one stream → frames of RTP payloads, once for all viewers.
 
-Belongs here: RTP timestamps, packet numbering, parameter sets put in band. Does not: payload formats
+Belongs here: packet numbering, parameter sets put in band. Does not: payload formats
 (vms.wire.payload), viewers (vms.stream.webrtc.egress).
 """
 
 import secrets
 
-from vms.common.clock import NS
 from vms.format import h264, nal
 from vms.format.errors import FormatError
 from vms.media import AccessUnit, Codec, MediaKind, Track
 from vms.wire.payload import h264 as h264_payload
 from vms.wire.rtcp import unix_ns_to_ntp
+from vms.wire.rtp_clock import RtpClock
 from vms.wire.webrtc.frame import MAX_PAYLOAD_BYTES, Frame
 
-TIMELINE_TOLERANCE_S = 1
-MAX_STEP_S = 60
 G711_CHUNK_BYTES = 960  # 120 ms; only cameras with very long audio frames need a cut
-
-
-class RtpClock:
-    """Presentation times → RTP timestamps that only advance.
-
-    They follow `pts` with a random start (RFC 3550 §5.1). Where the stream timeline starts over or jumps,
-    they go on by the capture time that passed, 60 s at most.
-    """
-
-    def __init__(self, clock_rate: int) -> None:
-        self._rate = clock_rate
-        self._base = secrets.randbits(32)
-        self._last: AccessUnit | None = None
-
-    def timestamp(self, unit: AccessUnit) -> int:
-        """The RTP timestamp of a unit, not reduced modulo 2³²."""
-        last, self._last = self._last, unit
-        if last is None:
-            self._base -= unit.pts
-        elif unit.discontinuity or unit.pts <= last.pts:
-            by_capture = (unit.capture_ns - last.capture_ns) * self._rate // NS
-            by_pts = unit.pts - last.pts
-            if by_pts <= 0 or abs(by_pts - by_capture) > TIMELINE_TOLERANCE_S * self._rate:
-                step = min(max(by_capture, self._rate // 100), MAX_STEP_S * self._rate)
-                self._base += step - by_pts
-        return self._base + unit.pts
 
 
 class TrackPacketizer:

@@ -1,6 +1,6 @@
 """Presentation times → RTP timestamps that only advance, for receivers that know of no discontinuity.
 
-Belongs here: one line's RTP clock. Does not: packets, sender reports (feed).
+Belongs here: the RTP clock of one track, whoever sends it. Does not: packets, sender reports.
 """
 
 import secrets
