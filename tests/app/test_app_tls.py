@@ -1,6 +1,7 @@
 """The whole system over TLS: the API, the web app's session, and live video over HTTP/2 at the stream worker."""
 
 import asyncio
+import socket
 import ssl
 import subprocess
 from collections.abc import AsyncIterator
@@ -19,12 +20,16 @@ TOKEN = "a-token-of-enough-characters"
 
 @pytest.fixture
 def files(tmp_path: Path) -> TlsConfig:
-    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    files = TlsConfig(certificate=tmp_path / "certificate.pem", key=tmp_path / "key.pem")
+    make_pair(files)
+    return files
+
+
+def make_pair(files: TlsConfig) -> None:
     kind = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
     names = "-addext subjectAltName=DNS:localhost,IP:127.0.0.1"
-    command = ["openssl", *kind.split(), *names.split(), "-keyout", key, "-out", certificate]
+    command = ["openssl", *kind.split(), *names.split(), "-keyout", files.key, "-out", files.certificate]
     subprocess.run(command, check=True, capture_output=True)
-    return TlsConfig(certificate=certificate, key=key)
 
 
 def config_of(tmp_path: Path, tls: TlsConfig) -> Config:
@@ -81,6 +86,33 @@ async def test_the_web_apps_cookie_is_secure(system: System, files: TlsConfig) -
         answer = await client.post("/api/v1/session", json={"token": TOKEN})
     assert answer.status_code < 300, answer.text
     assert "secure" in answer.headers["set-cookie"].lower()
+
+
+async def test_a_renewed_certificate_is_served_by_the_api_and_by_live_video(
+    tmp_path: Path, files: TlsConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vms.app.certificate.LOOK_EVERY_S", 0.05)
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        live_port = found.getsockname()[1]
+    config = config_of(tmp_path, files).model_copy(update={"webrtc": WebRtcConfig(port=live_port)})
+    system = System(config)
+    await system.start()
+    try:
+        before = files.certificate.read_text().split()
+        make_pair(files)
+        renewed = files.certificate.read_text().split()
+        assert renewed != before
+        async with asyncio.timeout(30):
+            for port in (int(system.url.rpartition(":")[2]), live_port):
+                while await shown_certificate(port) != renewed:
+                    await asyncio.sleep(0.05)
+    finally:
+        await system.stop()
+
+
+async def shown_certificate(port: int) -> list[str]:
+    return (await asyncio.to_thread(ssl.get_server_certificate, ("127.0.0.1", port))).split()
 
 
 async def test_a_certificate_that_is_not_there_ends_the_start(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import Generator, Sequence
 
 import uvicorn
@@ -59,6 +60,11 @@ class ApiService:
     def url(self) -> str:
         """Where a browser on this machine finds it; the port is the bound one after `start`."""
         return url_of(self._config.host, self.port, self._config.scheme)
+
+    @property
+    def tls_context(self) -> ssl.SSLContext | None:
+        """What new connections are served with; None before `start`, and without TLS."""
+        return self._server.config.ssl if self._server is not None else None
 
     async def start(self) -> None:
         """Listen. Raises AddressUnavailable; Unavailable when the certificate cannot be used."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from vms.api.ice_servers import ice_servers
 from vms.api.ports import HubLease, Machine, Ports, Registry, Site
 from vms.api.service import ApiService
+from vms.app.certificate import CertificateWatch
 from vms.app.directory import Directory
 from vms.app.events import EventTeller
 from vms.app.live_options import Ladders
@@ -93,6 +94,8 @@ class ApiRole:
         )
         self.service = ApiService(config.http, ports, session_secret, listener)
         self._revocations = SharedRevocations(around.bus, self.service.authenticator)
+        self._tls = config.http.tls
+        self._watch: CertificateWatch | None = None
 
     @property
     def sources(self) -> Sequence[MetricSource]:
@@ -107,11 +110,17 @@ class ApiRole:
         await self._revocations.start()
         await self._events.start()
         await self.service.start()
+        context = self.service.tls_context
+        if self._tls is not None and context is not None:
+            self._watch = CertificateWatch(self._tls, context)
+            await self._watch.start()
         self._ready = True
 
     async def stop(self) -> None:
         """Answer what was begun, then close."""
         self._ready = False
+        if self._watch is not None:
+            await self._watch.stop()
         await self.service.stop()
         await self._events.stop()
         await self._revocations.stop()

@@ -6,6 +6,7 @@ Belongs here: wiring, and which addresses are listened on. Does not: the protoco
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
 
+from vms.app.certificate import CertificateWatch
 from vms.common.clock import Clock
 from vms.common.ids import CameraId
 from vms.common.stream_name import StreamName
@@ -50,6 +51,7 @@ class StreamWeb:
         self.server = HttpServer(router)
         self.front = TcpFront(self.server.connection)
         self._tls = tls
+        self._watch: CertificateWatch | None = None
         self._host = host
 
     @property
@@ -74,6 +76,8 @@ class StreamWeb:
         if self._tls is not None:
             context = server_context(self._tls.certificate, self._tls.key)
             self.front.tls = tls_connections(context, self.server)
+            self._watch = CertificateWatch(self._tls, context)
+            await self._watch.start()
         self.front.ice_tcp = endpoint.tcp_connection
         local = is_loopback(self._host)
         address = "127.0.0.1" if self._host == "localhost" else self._host
@@ -97,6 +101,8 @@ class StreamWeb:
 
     async def stop(self) -> None:
         """Say goodbye to every viewer."""
+        if self._watch is not None:
+            await self._watch.stop()
         await self.front.stop()
         await self.websocket.stop()
         await self.hls.stop()
