@@ -281,7 +281,7 @@ async def test_a_stream_ends_after_the_last_request_and_lets_go_of_the_hub(serve
     push(camera, 1)
     await player.get("none")
     assert len(camera.hub.sinks) == 1
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while camera.hub.sinks:
             await asyncio.sleep(0.01)
     assert not player.service.streams

@@ -68,6 +68,24 @@ async def test_chromium_plays_parts_near_the_live_edge(serve, page: Page, sound:
     assert state["behind_s"] < 4  # by whole segments it would be 12 s and more
 
 
+@pytest.mark.e2e
+@pytest.mark.needs("chromium")
+async def test_chromium_plays_on_when_the_camera_changes_its_resolution(serve, page: Page) -> None:  # type: ignore[no-untyped-def]
+    camera = Camera(h264_pictures(50, profile="high"))
+    player = await serve(camera)
+    async with camera.live():
+        await page.goto(f"{player.client.base_url}/")
+        await page.add_script_tag(path=HLS_JS)
+        await page.evaluate(PLAY, player.url)
+        await page.wait_for_function("video.videoWidth === 320 && video.currentTime > 0", timeout=30_000)
+        camera.show(h264_pictures(50, profile="high", width=640))
+        await page.wait_for_function("video.videoWidth === 640", timeout=30_000)
+        frames = (await page.evaluate(STATE))["frames"]
+        count = "video.getVideoPlaybackQuality().totalVideoFrames"
+        await page.wait_for_function(f"{count} > {frames} + 40", timeout=30_000)
+        assert not [error for error in await page.evaluate("errors") if "fatal" in error]
+
+
 class Live(TimedCamera):
     """With sound, in real time."""
 

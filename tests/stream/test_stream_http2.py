@@ -83,7 +83,7 @@ async def worker(certificate: tuple[Path, Path]) -> AsyncIterator[Worker]:
     for writer in worker.clients:
         writer.transport.abort()
         with suppress(OSError):
-            await asyncio.wait_for(writer.wait_closed(), 5)
+            await asyncio.wait_for(writer.wait_closed(), 20)
     worker.go.set()
     await front.stop()
     server.close()
@@ -153,7 +153,7 @@ class Client:
         self.writer.write(self.h2.data_to_send())
 
     async def until(self, kind: type[h2.events.Event]) -> h2.events.Event:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             while True:
                 for event in self.events:
                     if isinstance(event, kind):
@@ -197,7 +197,7 @@ async def test_a_request_that_is_reset_is_not_answered_any_more(worker: Worker) 
         await asyncio.sleep(0)
     client.h2.reset_stream(number)
     client.send()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not worker.cancelled:
             await asyncio.sleep(0)
     client.writer.close()
@@ -212,7 +212,7 @@ async def test_rapid_resets_end_the_connection(worker: Worker) -> None:
     event = await client.until(h2.events.ConnectionTerminated)
     assert isinstance(event, h2.events.ConnectionTerminated)
     assert event.error_code == 0xB  # ENHANCE_YOUR_CALM
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while worker.server.connections:
             await asyncio.sleep(0.01)
     assert worker.waiting < 500
@@ -242,7 +242,7 @@ async def test_what_is_no_handshake_is_put_off(worker: Worker, data: bytes) -> N
     reader, writer = await asyncio.open_connection("127.0.0.1", worker.front.port)
     writer.write(data)
     if len(data) > 1:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             try:
                 while await reader.read(4096):
                     pass
@@ -255,7 +255,7 @@ async def test_what_is_no_handshake_is_put_off(worker: Worker, data: bytes) -> N
 async def test_what_is_no_http2_within_tls_is_put_off(worker: Worker) -> None:
     client = await Client.connect(worker)
     client.writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n" * 100)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while await client.reader.read(4096):
             pass
     assert worker.server.malformed == 1

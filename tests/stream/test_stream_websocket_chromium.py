@@ -24,7 +24,8 @@ PLAYER = """address => {
   const source = new MediaSource();
   video.src = URL.createObjectURL(source);
   const state = window.state = {errors: [], gaps: 0, buffers: [], supported: {}, ended: null};
-  const buffers = {};
+  const buffers = {}, promised = new Set(), early = [];
+  const take = data => buffers[new Uint8Array(data, 0, 1)[0] % 2 ? 'audio' : 'video'](data.slice(17));
   video.onerror = () => state.errors.push(video.error.message);
   source.onsourceopen = () => {
     const socket = new WebSocket(address);
@@ -35,7 +36,10 @@ PLAYER = """address => {
         const said = JSON.parse(data);
         if (said.type === 'gap') state.gaps += 1;
         if (said.type === 'hello')
-          for (const {track, mime} of said.tracks) state.supported[track] = mime && MediaSource.isTypeSupported(mime);
+          for (const {track, mime} of said.tracks) {
+            state.supported[track] = mime && MediaSource.isTypeSupported(mime);
+            if (state.supported[track]) promised.add(track);
+          }
         if (said.type === 'init' && !buffers[said.track]) {
           const buffer = source.addSourceBuffer(said.mime);
           const queue = [];
@@ -44,10 +48,12 @@ PLAYER = """address => {
           buffer.onerror = () => state.errors.push('append ' + said.track);
           buffers[said.track] = bytes => { queue.push(bytes); next(); };
           state.buffers.push(said.mime);
+          promised.delete(said.track);
         }
         return;
       }
-      buffers[new Uint8Array(data, 0, 1)[0] % 2 ? 'audio' : 'video'](data.slice(17));
+      early.push(data);
+      if (promised.size === 0) for (const each of early.splice(0)) take(each);
       const ranges = video.buffered;
       if (ranges.length && video.currentTime < ranges.start(ranges.length - 1))
         video.currentTime = ranges.start(ranges.length - 1);
@@ -76,7 +82,7 @@ async def play(page: Page, served: Served, stream: StreamName = StreamName.MAIN)
 
 async def until(page: Page, condition: str) -> dict[str, Any]:
     try:
-        await page.wait_for_function(f"({condition})(({STATE})())", timeout=10_000)
+        await page.wait_for_function(f"({condition})(({STATE})())", timeout=30_000)
     except TimeoutError as error:
         raise AssertionError(await page.evaluate(STATE)) from error
     found: dict[str, Any] = await page.evaluate(STATE)
@@ -141,4 +147,4 @@ async def test_chromium_is_told_when_its_camera_is_removed(page: Page, serve: Se
         await play(page, served)
         await until(page, "state => state.decoded > 5")
         served.service.end_camera(CAMERA)
-        await page.wait_for_function("state.ended === 1001", timeout=10_000)
+        await page.wait_for_function("state.ended === 1001", timeout=30_000)

@@ -64,7 +64,7 @@ class Client:
         return client
 
     async def read_head(self) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             head = (await self.reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
         self.status = int(head[0].split()[1])
         self.headers = dict(line.lower().split(": ", 1) for line in head[1:] if line)
@@ -88,7 +88,7 @@ class Client:
 
     async def next(self) -> Opcode:
         """Take one message; an exception when the connection is over."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             opcode, payload = await self.frame()
         if opcode is Opcode.TEXT and b'"alive"' not in payload:
             self.said.append(json.loads(payload))

@@ -93,6 +93,11 @@ class HlsMuxer:
         self._wake()
 
     @property
+    def changes(self) -> int:
+        """How often a part or segment was added."""
+        return sum([rendition.changes for rendition in self.renditions.values()])
+
+    @property
     def kept_bytes(self) -> int:
         """Held in memory."""
         return sum(rendition.bytes for rendition in self.renditions.values())
@@ -126,6 +131,10 @@ class HlsMuxer:
             await self._until(lambda: self._has(rendition, wanted), BLOCK_MAX_S)
         return self._text(name, skip)
 
+    def text(self, name: str) -> str | None:
+        """A media playlist as it is now; None while players would find nothing in it."""
+        return self._text(name, skip=False) if self._has_segment(name) else None
+
     async def part(self, name: str, number: int, index: int) -> bytes | None:
         """A part; the next one when it is there. None: there is none, and will be none."""
         rendition = self.renditions[name]
@@ -143,7 +152,7 @@ class HlsMuxer:
         return bool(rendition.segments) and rendition_edge(rendition) > wanted
 
     def _text(self, name: str, skip: bool) -> str:
-        changes = sum(rendition.changes for rendition in self.renditions.values())
+        changes = self.changes
         kept = self._texts.get((name, skip))
         if kept is None or kept[0] != changes:
             others = [each for each in self.renditions.items() if each[0] != name]

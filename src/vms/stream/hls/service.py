@@ -6,14 +6,16 @@ Does not: HTTP (vms.stream.http), what a token is (vms.stream.http.token).
 
 import asyncio
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
+from typing import cast
 from urllib.parse import quote
 
 from vms.common.clock import NS, Clock
 from vms.common.errors import InvalidInput, NotFound, Unavailable, VmsError
 from vms.common.ids import CameraId
 from vms.common.stream_name import StreamName
+from vms.stream.errors import Refused
 from vms.stream.hls.metrics import hls_metrics
 from vms.stream.hls.muxer import HlsMuxer
 from vms.stream.hls.playlist import TOKEN
@@ -29,9 +31,13 @@ STREAMS_MAX = 256
 PLAYLIST_LIFETIME_NS = 12 * 3600 * NS
 RENEWED_EVERY_NS = 600 * NS
 _DIGITS_MAX = 15
+_TOKENS_KEPT = 1024
+_KEPT_MAX = 256
 _SEGMENT = re.compile(rf"(video|audio)/(\d{{1,{_DIGITS_MAX}}})(?:\.(\d{{1,4}}))?\.mp4")
 _INIT = re.compile(r"(video|audio)/(init-[0-9a-f]{16})\.mp4")
 _PLAYLIST = re.compile(r"(video|audio)\.m3u8")
+_PLAIN = re.compile(r"/hls/([a-z0-9-]+)/([a-z]+)/([^?%]+)\?token=([A-Za-z0-9_-]+)")
+"""A request as players make it, without anything that would have to be decoded, and without a wish to wait."""
 _OPEN = {"access-control-allow-origin": "*", "access-control-max-age": "86400"}
 _PLAYLIST_HEADERS = {**_OPEN, "content-type": "application/vnd.apple.mpegurl", "cache-control": "no-store"}
 _MEDIA_HEADERS = {**_OPEN, "content-type": "video/mp4", "cache-control": "private, max-age=3600, immutable"}
@@ -46,10 +52,17 @@ class UrlTokens:
     def __init__(self, secret: bytes, clock: Clock) -> None:
         self._secret = secret
         self._clock = clock
+        self._expiries: dict[tuple[str, CameraId], int] = {}  # of tokens that were looked at and are good
 
     def check(self, token: str, camera_id: CameraId) -> None:
         """Raises Refused unless it lets its holder watch this camera now."""
-        token_of_url.check(self._secret, token, camera_id, token_of_url.WATCH, self._clock.wall_ns())
+        now_ns = self._clock.wall_ns()
+        if now_ns < self._expiries.get((token, camera_id), 0):
+            return
+        expires_ns = token_of_url.check(self._secret, token, camera_id, token_of_url.WATCH, now_ns)
+        if len(self._expiries) >= _TOKENS_KEPT:
+            self._expiries.clear()
+        self._expiries[token, camera_id] = expires_ns
 
     def renewed(self, camera_id: CameraId) -> str:
         """One that is good for hours: for the addresses in a playlist, which a player never asks for again.
@@ -79,7 +92,7 @@ class HlsService:
 
     def route(self, router: Router) -> None:
         """Serve HLS at `PATTERN`."""
-        router.add(PATTERN, self.handle)
+        router.add(PATTERN, self.handle, self.known)
 
     @property
     def streams(self) -> Mapping[tuple[CameraId, StreamName], HlsMuxer]:
@@ -108,6 +121,25 @@ class HlsService:
         for stream in streams.values():
             stream.close()
 
+    def known(self, target: str) -> Response | None:
+        """What `handle` would answer to GET, if nothing has to be waited for and nothing is wrong."""
+        plain = _PLAIN.fullmatch(target)
+        if plain is None:
+            return None
+        camera_id, name, rest, token = plain.groups()
+        stream = self._streams.get((CameraId(camera_id), cast(StreamName, name)))
+        if stream is None:
+            return None
+        try:
+            self._tokens.check(token, CameraId(camera_id))
+        except Refused:
+            return None
+        response = stream.known(rest, token)
+        if response is not None:
+            self.requests += 1
+            stream.asked_ns = self._clock.monotonic_ns()
+        return response
+
     async def handle(self, request: Request) -> Response:
         """Answer one request. Raises what `HttpServer.answer` makes a response of: Refused, NotFound, InvalidInput,
         Conflict, Unavailable."""
@@ -127,37 +159,31 @@ class HlsService:
         stream = await self._stream(camera_id, name)
         stream.asking += 1
         try:
-            return await self._answer(stream.muxer, names["rest"], request.query, camera_id)
+            return await self._answer(stream, names["rest"], request.query, camera_id)
         finally:
             stream.asking -= 1
             stream.asked_ns = self._clock.monotonic_ns()
 
     async def _answer(
-        self, muxer: HlsMuxer, rest: str, query: Mapping[str, str], camera_id: CameraId
+        self, stream: "_Stream", rest: str, query: Mapping[str, str], camera_id: CameraId
     ) -> Response:
+        muxer = stream.muxer
         if rest == "index.m3u8":
-            text = await muxer.multivariant()
-            return _playlist(text, self._tokens.renewed(camera_id))
+            return stream.playlist(await muxer.multivariant(), self._tokens.renewed(camera_id))
         found = _PLAYLIST.fullmatch(rest) or _SEGMENT.fullmatch(rest) or _INIT.fullmatch(rest)
         if found is None or found[1] not in muxer.renditions:
             raise NotFound("there is no such file in this stream")
-        name = found[1]
-        rendition = muxer.renditions[name]
-        body: bytes | list[bytes] | None
         if found.re is _PLAYLIST:
             number, part = _number(query, "_HLS_msn"), _number(query, "_HLS_part")
             skip = query.get("_HLS_skip") in ("YES", "v2")
-            return _playlist(await muxer.playlist(name, number, part, skip=skip), query["token"])
-        if found.re is _INIT:
-            body = rendition.inits.get(found[2])
-        elif found[3] is not None:
-            body = await muxer.part(name, int(found[2]), int(found[3]))
-        else:
-            segment = rendition.segment(int(found[2]))
-            body = list(segment.body) if segment is not None and segment.complete else None
-        if not body:
+            text = await muxer.playlist(found[1], number, part, skip=skip)
+            return stream.playlist(text, query["token"])
+        if found.re is _SEGMENT and found[3] is not None:
+            await muxer.part(found[1], int(found[2]), int(found[3]))
+        known = stream.known(rest, query["token"])
+        if known is None:
             raise NotFound("the segment is not there any more, or not yet; reload the playlist")
-        return Response(HTTPStatus.OK, _MEDIA_HEADERS, body)
+        return known
 
     async def _stream(self, camera_id: CameraId, name: StreamName) -> "_Stream":
         key = (camera_id, name)
@@ -167,7 +193,8 @@ class HlsService:
                 raise Unavailable(f"{STREAMS_MAX} cameras are watched by HLS already; try again later")
             stream = self._streams[key] = _Stream(self._lease(camera_id, name), self._clock.monotonic_ns())
             self._sweep_later()
-        await asyncio.wait((stream.started,))
+        if not stream.started.done():
+            await asyncio.wait((stream.started,))
         if stream.started.cancelled():
             raise Unavailable("the stream has ended; ask again")
         try:
@@ -203,6 +230,38 @@ class _Stream:
         self.asked_ns = now_ns
         self.started = asyncio.create_task(self.muxer.start(READY_TIMEOUT_S), name="hls")
         self.started.add_done_callback(_seen)
+        self._kept: dict[tuple[str, str], Response] = {}
+        self._kept_changes = 0
+
+    def known(self, rest: str, token: str) -> Response | None:
+        """What there is now."""
+        if rest.endswith(".m3u8"):
+            return self._once((rest, token), lambda: self._newest(rest, token))
+        return self._once((rest, ""), lambda: _media(self.muxer, rest))
+
+    def _newest(self, rest: str, token: str) -> Response | None:
+        playlist = _PLAYLIST.fullmatch(rest)
+        if playlist is None or playlist[1] not in self.muxer.renditions:
+            return None
+        text = self.muxer.text(playlist[1])
+        return self.playlist(text, token) if text is not None else None
+
+    def playlist(self, text: str, token: str) -> Response:
+        """A playlist with a viewer's token in it."""
+        response = self._once((text, token), lambda: _playlist(text, token))
+        assert response is not None
+        return response
+
+    def _once(self, key: tuple[str, str], make: Callable[[], Response | None]) -> Response | None:
+        """An answer serves all who ask before the next part comes."""
+        changes = self.muxer.changes
+        if self._kept_changes != changes or len(self._kept) >= _KEPT_MAX:
+            self._kept_changes = changes
+            self._kept.clear()
+        response = self._kept.get(key) or make()
+        if response is not None:
+            self._kept[key] = response
+        return response
 
     def close(self) -> None:
         self.started.cancel()
@@ -222,6 +281,23 @@ def _number(query: Mapping[str, str], name: str) -> int | None:
     if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX):
         raise InvalidInput(f"{name} is no number")
     return int(text)
+
+
+def _media(muxer: HlsMuxer, rest: str) -> Response | None:
+    """An init segment, a whole segment or a part; None: it is not there, any more or yet."""
+    found = _SEGMENT.fullmatch(rest) or _INIT.fullmatch(rest)
+    if found is None or found[1] not in muxer.renditions:
+        return None
+    rendition = muxer.renditions[found[1]]
+    body: bytes | Sequence[bytes] | None = None
+    if found.re is _INIT:
+        body = rendition.inits.get(found[2])
+    elif (segment := rendition.segment(int(found[2]))) is not None:
+        if found[3] is None:
+            body = segment.body if segment.complete else None
+        elif int(found[3]) < len(segment.parts):
+            body = segment.parts[int(found[3])].data
+    return Response(HTTPStatus.OK, _MEDIA_HEADERS, body) if body else None
 
 
 def _playlist(text: str, token: str) -> Response:

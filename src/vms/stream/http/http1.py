@@ -9,14 +9,16 @@ from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from email.utils import formatdate
+from functools import lru_cache
 from http import HTTPStatus
+from time import time
 from typing import Protocol, cast
 
 import httptools
 
-from vms.common.errors import Conflict, InvalidInput, NotFound, Unavailable, VmsError
-from vms.stream.errors import Refused
-from vms.stream.http.request import Request, Response, Router, parse_target, text_response
+from vms.common.errors import VmsError
+from vms.stream.http.deadline import Deadline
+from vms.stream.http.request import Request, Response, Router, parse_target, status_of, text_response
 from vms.telemetry.logs import get_logger
 
 log = get_logger(__name__)
@@ -30,6 +32,7 @@ IDLE_S = 30.0  # between requests
 DRAIN_S = 30.0  # for a response, however slowly it is read
 CLOSE_S = 2.0
 HIGH_WATER_BYTES = 256 << 10
+REPEATED_MAX, REPEATED_MAX_BYTES = 256, 1024
 
 
 class Connection(Protocol):
@@ -43,12 +46,15 @@ class HttpServer:
     """What connections share. `router` says who serves what.
 
     max_connections: more are told 503. Counters: requests, refused (connections beyond the bound), malformed.
+    repeated: targets by whole requests, to the byte: players ask for what many ask for in the same words, and what they
+    mean has been found out once.
     """
 
     def __init__(self, router: Router, *, max_connections: int = 2_000) -> None:
         self.router = router
         self.max_connections = max_connections
         self.connections: set[Connection] = set()
+        self.repeated: dict[bytes, str] = {}
         self.requests = 0
         self.refused = 0
         self.malformed = 0
@@ -60,6 +66,13 @@ class HttpServer:
     def close(self) -> None:
         for connection in list(self.connections):
             connection.abort()
+
+    def known(self, target: str) -> Response | None:
+        """The answer to a GET that can be given at once."""
+        response = self.router.known(target)
+        if response is not None:
+            self.requests += 1
+        return response
 
     async def answer(self, request: Request) -> "Response | asyncio.Protocol":
         """What the handler of a request says; an error of it becomes a response. HTTP/2 asks here too."""
@@ -81,22 +94,6 @@ class HttpServer:
             return text_response(
                 HTTPStatus.INTERNAL_SERVER_ERROR, "this is a fault of the server; it is logged"
             )
-
-
-def status_of(error: VmsError) -> HTTPStatus:
-    """The status of an error that a handler raised."""
-    match error:
-        case Refused():
-            return HTTPStatus.FORBIDDEN if error.known else HTTPStatus.UNAUTHORIZED
-        case NotFound():
-            return HTTPStatus.NOT_FOUND
-        case InvalidInput():
-            return HTTPStatus.BAD_REQUEST
-        case Conflict():
-            return HTTPStatus.CONFLICT
-        case Unavailable():
-            return HTTPStatus.SERVICE_UNAVAILABLE
-    return HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 class _Parser(Protocol):
@@ -138,11 +135,12 @@ class Http1Connection(asyncio.Protocol):
         self._peer = ""
         self._parser = cast(_Parser, httptools.HttpRequestParser(self))
         self._incoming: _Incoming | None = None
+        self._read = b""  # what came last, if it began with a request
         self._head_bytes = 0  # seen of a head that is not complete
         self._waiting: deque[_Incoming] = deque()
         self._task: asyncio.Task[None] | None = None
         self._tail = b""  # came after the head of a request for an upgrade
-        self._timer: asyncio.TimerHandle | None = None
+        self._deadline = Deadline(self.abort)
         self._closing = False
         self._drained: asyncio.Event = asyncio.Event()
         self._drained.set()
@@ -157,7 +155,7 @@ class Http1Connection(asyncio.Protocol):
         server = self._server
         full = len(server.connections) >= server.max_connections
         server.connections.add(self)
-        self._expect(REQUEST_S)
+        self._deadline.within(REQUEST_S)
         if full:
             server.refused += 1
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE)
@@ -165,8 +163,10 @@ class Http1Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._closing:
             return
-        if self._incoming is None and not self._waiting and self._task is None:
-            self._expect(REQUEST_S)
+        before = self._incoming
+        if before is None and (target := self._server.repeated.get(data)) and self._answer_known(target):
+            return
+        self._read = data if before is None else b""
         self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
@@ -182,8 +182,13 @@ class Http1Connection(asyncio.Protocol):
         except httptools.HttpParserError:
             self._malformed(HTTPStatus.BAD_REQUEST)
             return
-        if self._incoming is not None and self._head_bytes > MAX_HEAD_BYTES and not self._incoming.method:
+        incoming = self._incoming
+        if incoming is None:
+            return
+        if self._head_bytes > MAX_HEAD_BYTES and not incoming.method:
             self._malformed(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        elif incoming is not before and self._task is None:
+            self._deadline.within(REQUEST_S)
 
     def eof_received(self) -> bool:
         return self._task is not None and not self._secure  # who has said all may still wait for the answer
@@ -248,15 +253,45 @@ class Http1Connection(asyncio.Protocol):
         assert incoming is not None and self._transport is not None
         self._incoming = None
         self._head_bytes = 0
+        if self._answer_at_once(incoming):
+            return
         if len(self._waiting) >= MAX_PIPELINED:
             raise _TooMuch(HTTPStatus.TOO_MANY_REQUESTS)
         self._waiting.append(incoming)
         self._transport.pause_reading()  # what is asked next waits in the kernel
         if self._task is None:
-            self._stop_timer()
+            self._deadline.lift()  # it is our turn
             self._task = asyncio.get_running_loop().create_task(self._serve())
 
     # answering
+
+    def _answer_at_once(self, incoming: _Incoming) -> bool:
+        """Without a task, where the answer is known: most requests of players are for what many ask for."""
+        if incoming.method != "GET" or incoming.upgrade or not incoming.keep_alive or incoming.body:
+            return False
+        target = incoming.target.decode("latin-1")
+        if not self._answer_known(target):
+            return False
+        if len(self._read) <= REPEATED_MAX_BYTES and self._read.find(b"\r\n\r\n") == len(self._read) - 4:
+            repeated = self._server.repeated
+            if len(repeated) >= REPEATED_MAX:
+                repeated.clear()
+            repeated[self._read] = target
+        return True
+
+    def _answer_known(self, target: str) -> bool:
+        """One at a time: whoever asks again before the answer went out waits in line."""
+        transport = self._transport
+        if transport is None or self._task is not None or self._waiting or self._closing:
+            return False
+        if transport.is_closing() or transport.get_write_buffer_size():
+            return False
+        known = self._server.known(target)
+        if known is None:
+            return False
+        self._write(known, head_only=False, keep=True)
+        self._deadline.within(IDLE_S)
+        return True
 
     async def _serve(self) -> None:
         while self._waiting and not self._closing:
@@ -265,7 +300,7 @@ class Http1Connection(asyncio.Protocol):
                 break
         self._task = None
         if not self._closing and self._transport is not None and not self._transport.is_closing():
-            self._expect(IDLE_S)
+            self._deadline.within(REQUEST_S if self._incoming is not None else IDLE_S)
             self._transport.resume_reading()
 
     async def _serve_one(self, incoming: _Incoming) -> bool:
@@ -276,18 +311,8 @@ class Http1Connection(asyncio.Protocol):
                 HTTPStatus.BAD_REQUEST, "the target is malformed"
             )
         else:
-            path, query = target
-            answer = await self._server.answer(
-                Request(
-                    incoming.method,
-                    path,
-                    query,
-                    incoming.headers,
-                    self._peer,
-                    self._secure,
-                    body=bytes(incoming.body),
-                )
-            )
+            asked = incoming.method, *target, incoming.headers, self._peer, self._secure
+            answer = await self._server.answer(Request(*asked, body=bytes(incoming.body)))
         if isinstance(answer, asyncio.Protocol):
             self._hand_over(answer)
             return False
@@ -296,6 +321,8 @@ class Http1Connection(asyncio.Protocol):
         if not keep:
             self._close()
             return False
+        if self._drained.is_set():
+            return True
         with suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_S):
                 await self._drained.wait()
@@ -324,16 +351,11 @@ class Http1Connection(asyncio.Protocol):
         transport = self._transport
         if transport is None or transport.is_closing():
             return
-        parts = response.parts
-        lines = [f"HTTP/1.1 {int(response.status)} {_reason(response.status)}"]
-        lines += [f"{name}: {value}" for name, value in response.headers.items()]
-        if response.status != HTTPStatus.NO_CONTENT:
-            lines.append(f"content-length: {sum(map(len, parts))}")
-        lines.append(f"date: {formatdate(usegmt=True)}")
-        if not keep:
-            lines.append("connection: close")
-        head = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
-        transport.writelines([head] if head_only else [head, *(part for part in parts if part)])
+        last = _last_lines(int(time()), keep)
+        if head_only:
+            transport.writelines([response.head, last])
+        else:
+            transport.writelines([response.head, last, *(part for part in response.parts if part)])
 
     def _malformed(self, status: HTTPStatus) -> None:
         self._server.malformed += 1
@@ -348,28 +370,18 @@ class Http1Connection(asyncio.Protocol):
     def _close(self) -> None:
         transport = self._transport
         self._closing = True
-        self._stop_timer()
+        self._deadline.stop()
         if transport is not None and not transport.is_closing():
             transport.close()
             asyncio.get_running_loop().call_later(CLOSE_S, transport.abort)
 
     def _leave(self) -> None:
         self._server.connections.discard(self)
-        self._stop_timer()
-
-    def _expect(self, within_s: float) -> None:
-        """End the connection unless something is complete in time."""
-        self._stop_timer()
-        self._timer = asyncio.get_running_loop().call_later(within_s, self.abort)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._deadline.stop()
 
 
-def _reason(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return ""
+@lru_cache(maxsize=2)
+def _last_lines(now_s: int, keep: bool) -> bytes:
+    """The end of a response's head."""
+    lines = f"date: {formatdate(now_s, usegmt=True)}\r\n" + ("" if keep else "connection: close\r\n")
+    return f"{lines}\r\n".encode("latin-1")

@@ -12,6 +12,9 @@ from re import compile as compile_pattern
 from typing import Protocol
 from urllib.parse import parse_qsl, unquote
 
+from vms.common.errors import Conflict, InvalidInput, NotFound, Unavailable, VmsError
+from vms.stream.errors import Refused
+
 MAX_PARAMETERS = 64
 MAX_TARGET_CHARACTERS = 4096
 _NAME_IN_PATTERN = compile_pattern(r"\{([a-z_]+)\}")
@@ -45,6 +48,19 @@ class Response:
     status: int = HTTPStatus.OK
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | Sequence[bytes] = b""
+    _head: bytes = field(default=b"", init=False, repr=False)
+
+    @property
+    def head(self) -> bytes:
+        """Status line and headers for HTTP/1.1, without those that differ from one answer to the next, and without the
+        empty line; written once for a response that many get."""
+        if not self._head:
+            lines = [f"HTTP/1.1 {int(self.status)} {_reason(self.status)}"]
+            lines += [f"{name}: {value}" for name, value in self.headers.items()]
+            if self.status != HTTPStatus.NO_CONTENT:
+                lines.append(f"content-length: {sum(map(len, self.parts))}")
+            self._head = "\r\n".join(lines).encode("latin-1") + b"\r\n"
+        return self._head
 
     @property
     def parts(self) -> Sequence[bytes]:
@@ -52,6 +68,9 @@ class Response:
 
 
 Handler = Callable[[Request], Awaitable[Response]]
+Known = Callable[[str], Response | None]
+"""The answer to a GET of a target as it stands in the request, query included, where nothing has to be waited for; None:
+ask the handler. It is asked in the middle of reading, so it must be quick, and raises nothing."""
 
 
 class Upgrade(Protocol):
@@ -74,14 +93,25 @@ class Router:
 
     def __init__(self) -> None:
         self._routes: list[Route] = []
+        self._knowing: list[Known] = []
 
-    def add(self, pattern: str, handler: Handler) -> None:
+    def add(self, pattern: str, handler: Handler, known: Known | None = None) -> None:
         """Serve GET and HEAD of paths like ``/hls/{camera_id}/{rest}``; a handler refuses methods that it has not."""
         self._routes.append(Route(_compiled(pattern), handler=handler))
+        if known is not None:
+            self._knowing.append(known)
 
     def upgrade(self, pattern: str, upgrade: Upgrade) -> None:
         """Hand connections of a path like ``/live/{camera_id}`` over."""
         self._routes.append(Route(_compiled(pattern), upgrade=upgrade))
+
+    def known(self, target: str) -> Response | None:
+        """See `Known`."""
+        for known in self._knowing:
+            response = known(target)
+            if response is not None:
+                return response
+        return None
 
     def find(self, path: str) -> tuple[Route, Mapping[str, str]] | None:
         """The first route that fits, and what its names stand for."""
@@ -112,6 +142,29 @@ def text_response(status: HTTPStatus, detail: str) -> Response:
         "cache-control": "no-store",
     }
     return Response(status, headers, f"{detail}\n".encode())
+
+
+def status_of(error: VmsError) -> HTTPStatus:
+    """The status of an error that a handler raised."""
+    match error:
+        case Refused():
+            return HTTPStatus.FORBIDDEN if error.known else HTTPStatus.UNAUTHORIZED
+        case NotFound():
+            return HTTPStatus.NOT_FOUND
+        case InvalidInput():
+            return HTTPStatus.BAD_REQUEST
+        case Conflict():
+            return HTTPStatus.CONFLICT
+        case Unavailable():
+            return HTTPStatus.SERVICE_UNAVAILABLE
+    return HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def _reason(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""
 
 
 def _compiled(pattern: str) -> Pattern[str]:

@@ -27,8 +27,9 @@ def mint(secret: bytes, camera_id: CameraId, use: str, expires_ns: int) -> str:
     return urlsafe_b64encode(expiry + _mac(secret, camera_id, use, expiry)).rstrip(b"=").decode()
 
 
-def check(secret: bytes, token: str, camera_id: CameraId, use: str, now_ns: int) -> None:
-    """Raises Refused: 401 without a token that is one, 403 for one of another camera or use, or an expired one."""
+def check(secret: bytes, token: str, camera_id: CameraId, use: str, now_ns: int) -> int:
+    """When it expires. Raises Refused: 401 without a token that is one, 403 for one of another camera or use, or an
+    expired one."""
     try:
         if len(token) != _CHARACTERS:
             raise ValueError
@@ -40,8 +41,10 @@ def check(secret: bytes, token: str, camera_id: CameraId, use: str, now_ns: int)
     expiry, mac = data[:_EXPIRY_BYTES], data[_EXPIRY_BYTES:]
     if not hmac.compare_digest(mac, _mac(secret, camera_id, use, expiry)):
         raise Refused("the token is not one for this camera and this use", known=True)
-    if now_ns >= int.from_bytes(expiry):
+    expires_ns = int.from_bytes(expiry)
+    if now_ns >= expires_ns:
         raise Refused("the token has expired: ask GET /api/v1/cameras/{id}/live for a new URL", known=True)
+    return expires_ns
 
 
 def _mac(secret: bytes, camera_id: CameraId, use: str, expiry: bytes) -> bytes:

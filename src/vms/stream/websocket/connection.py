@@ -17,11 +17,13 @@ from vms.stream.websocket.framing import (
     switching,
 )
 
-PING_S = 2.0
+ALIVE_S = 2.0
+PINGS_EVERY = 5
+"""Of the times at which it is said that the server is there, how many apart the client is asked whether it is."""
 SILENT_S = 30.0
 """A client that says nothing for so long, not even a pong, is gone."""
 CLOSE_S = 2.0
-MAX_MESSAGES = 50  # of a client in PING_S; nobody needs more
+MAX_MESSAGES = 50  # of a client in ALIVE_S; nobody needs more
 NOT_SENT_LOW_BYTES = 128 << 10
 _HIGH_WATER_BYTES = 16 << 20  # no use is made of pause_writing: the listener looks at `unsent_bytes`
 
@@ -36,7 +38,7 @@ class Listener(Protocol):
         """A text message of the client."""
 
     def alive(self) -> None:
-        """Every PING_S: time to say that the server is there, in a message, since pages see no pings."""
+        """Every ALIVE_S: time to say that the server is there, in a message, since pages see no pings."""
 
     def closed(self) -> None:
         """The connection is over; called once."""
@@ -54,6 +56,7 @@ class WebSocketConnection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._heard_s = 0.0
         self._messages = 0
+        self._times_alive = 0
         self._over = False
 
     # asyncio.Protocol
@@ -68,7 +71,7 @@ class WebSocketConnection(asyncio.Protocol):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOT_SENT_LOW_BYTES)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._heard_s = loop.time()
-        self._timer = loop.call_later(PING_S, self._ping)
+        self._timer = loop.call_later(ALIVE_S, self._alive)
         self._transport.write(switching(self._accept))
         self._listener.opened(self)
 
@@ -101,6 +104,14 @@ class WebSocketConnection(asyncio.Protocol):
         if not self.closing and self._transport is not None:
             self._transport.write(framed)
 
+    def offer(self, framed: bytes, most_unsent_bytes: int) -> bool:
+        """Send as `write` does, unless more than that waits to be sent already. Whether it was sent."""
+        transport = self._transport
+        if self.closing or transport is None or transport.get_write_buffer_size() > most_unsent_bytes:
+            return False
+        transport.write(framed)
+        return True
+
     def close(self, code: CloseCode = CloseCode.NORMAL, reason: str = "") -> None:
         """Say why, and end; what is under way is still sent, for CLOSE_S at most."""
         transport = self._transport
@@ -131,16 +142,18 @@ class WebSocketConnection(asyncio.Protocol):
             except UnicodeDecodeError:
                 self.close(CloseCode.INVALID_DATA, "a text message must be UTF-8")
 
-    def _ping(self) -> None:
+    def _alive(self) -> None:
         loop = asyncio.get_running_loop()
         if loop.time() - self._heard_s > SILENT_S:
             if self._transport is not None:
                 self._transport.abort()
             return
         self._messages = 0
-        self.write(frame(Opcode.PING, b""))
+        self._times_alive += 1
+        if self._times_alive % PINGS_EVERY == 0:
+            self.write(frame(Opcode.PING, b""))
         self._listener.alive()
-        self._timer = loop.call_later(PING_S, self._ping)
+        self._timer = loop.call_later(ALIVE_S, self._alive)
 
     def _end(self) -> None:
         self.closing = True

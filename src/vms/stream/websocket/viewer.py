@@ -50,6 +50,7 @@ class WebSocketViewer:
         self.skipped = 0
         self.gone = False
         self._owner = owner
+        self._sent_before = 0  # when the time to say `alive` came last
         self._from_index = 0
         self._awaiting_key = True
         self._newest_ns = 0
@@ -70,7 +71,10 @@ class WebSocketViewer:
             self.say(messages.error("unavailable", str(error)))
 
     def alive(self) -> None:
-        if self.connection is not None and self.connection.unsent_bytes <= MAX_UNSENT_BYTES:
+        """Media say it too: a message of its own is for when none came."""
+        if self.sent != self._sent_before:
+            self._sent_before = self.sent
+        elif self.connection is not None and self.connection.unsent_bytes <= MAX_UNSENT_BYTES:
             self.say(messages.ALIVE)
 
     def closed(self) -> None:
@@ -110,27 +114,33 @@ class WebSocketViewer:
 
     def deliver(self, item: Item) -> None:
         connection = self.connection
-        if item.index < self._from_index or connection is None or connection.closing:
+        if item.index < self._from_index or connection is None:
             return
+        # The way of almost every message, once a picture and viewer: it stays short
+        if item.media and not self._awaiting_key and connection.offer(item.framed, MAX_UNSENT_BYTES):
+            self._newest_ns = max(self._newest_ns, item.capture_ns)
+            self.sent += 1
+        elif not connection.closing:
+            self._deliver_slowly(connection, item)
+
+    def _deliver_slowly(self, connection: WebSocketConnection, item: Item) -> None:
+        """What all must get, and media for one that begins, or that takes too little."""
+        unsent = connection.unsent_bytes
         if not item.media:
-            if connection.unsent_bytes <= 2 * MAX_UNSENT_BYTES:
+            if unsent <= 2 * MAX_UNSENT_BYTES:
                 connection.write(item.framed)
             else:
                 self.end(CloseCode.POLICY, "the connection takes nothing")
-            return
-        unsent = connection.unsent_bytes
-        if self._awaiting_key:
-            if not item.key or unsent > RESUME_UNSENT_BYTES:
-                self._leave_out()
-                return
-            self._resume(item)
-        elif unsent > MAX_UNSENT_BYTES:
+        elif not self._awaiting_key:
             self.skip()
             self._leave_out()
-            return
-        self._newest_ns = max(self._newest_ns, item.capture_ns)
-        self.sent += 1
-        connection.write(item.framed)
+        elif not item.key or unsent > RESUME_UNSENT_BYTES:
+            self._leave_out()
+        else:
+            self._resume(item)
+            self._newest_ns = max(self._newest_ns, item.capture_ns)
+            self.sent += 1
+            connection.write(item.framed)
 
     def skip(self) -> None:
         if not self._awaiting_key:
