@@ -31,7 +31,8 @@ class Row:
     a core. delivered: share of pictures that viewers got whole; below 1 the machine was too busy or packets
     were lost. rss_kib: what the server's process grew by from before the first viewer, a viewer. delay: of a
     picture's last viewer. first_picture: from a viewer's request to its first whole key picture.
-    machine_busy: share of all cores in use by anyone."""
+    answer: from a request for media to its last byte, where media are asked for. machine_busy: share of all cores in
+    use by anyone."""
 
     side: str
     viewers: int
@@ -50,6 +51,9 @@ class Row:
     joins_per_second: float
     machine_busy: float
     srtp_profile: str
+    answer_p50_ms: float | None = None
+    answer_p95_ms: float | None = None
+    answer_p99_ms: float | None = None
 
 
 def rate(text: str) -> int:
@@ -70,30 +74,33 @@ def measure(
     seconds: float,
     run: Callable[..., None],
     *arguments: Any,
+    settle_s: float = SETTLE_S,
+    late_s: float = LATE_S,
 ) -> Row | None:
     """Join viewers, measure, end; None when no viewer got a picture.
 
     run: the viewers' process: a pipe, `arguments`, and how many viewers. It says `Joined` until they are done,
-    and `Seen` when it is told to stop.
+    and `Seen` when it is told to stop. settle_s: from then on, before anything
+    is measured. late_s: that a picture may take, by the nature of the protocol.
     """
     context = multiprocessing.get_context("spawn")
     joined: Joined
     pipe, theirs = context.Pipe()
     viewers = context.Process(target=run, args=(theirs, *arguments, load.viewers))
-    time.sleep(WARM_UP_S)
+    time.sleep(min(WARM_UP_S, settle_s))
     before = usage([side.pid])
     viewers.start()
     theirs.close()
     try:
         while not (joined := _receive(pipe, REPORT_S)).done:
             console.print(f"  {joined.viewers} have joined after {joined.seconds:.0f} s")
-        time.sleep(SETTLE_S)
+        time.sleep(settle_s)
         busy, began_ns, cpu = MachineTime.now(), time.time_ns(), cpu_ns(side.pid)
         time.sleep(seconds)
         cpu_s, wall_ns = (cpu_ns(side.pid) - cpu) / 1e9, time.time_ns() - began_ns
         machine_busy = MachineTime.now().busy_since(busy)
         grown_bytes = usage([side.pid]).rss_bytes - before.rss_bytes
-        time.sleep(LATE_S)
+        time.sleep(late_s)
         pipe.send("stop")
         seen: Seen = _receive(pipe, REPORT_S)
         pushed_ns = side.stop()
@@ -131,8 +138,9 @@ def _row(
     delays_ms = [
         (seen.last_ns[number] - pushed_ns[number]) / 1e6 for number in numbers if number in seen.last_ns
     ]
+    answers_ms = [ms for asked_ns, ms in seen.answers_ms if 0 <= asked_ns - spent.began_ns < spent.wall_ns]
     us_per_picture = spent.cpu_s / whole * 1e6
-    percentiles = _percentiles(delays_ms)
+    percentiles, answers = _percentiles(delays_ms), _percentiles(answers_ms)
     return Row(
         side=name,
         viewers=load.viewers,
@@ -151,6 +159,9 @@ def _row(
         joins_per_second=round(joined.viewers / joined.seconds, 1),
         machine_busy=round(spent.machine_busy, 3),
         srtp_profile=seen.profile,
+        answer_p50_ms=answers[0],
+        answer_p95_ms=answers[1],
+        answer_p99_ms=answers[2],
     )
 
 
@@ -173,10 +184,22 @@ def _percentiles(delays_ms: list[float]) -> tuple[float, float, float] | tuple[N
 def print_rows(title: str, rows: Sequence[Row]) -> None:
     table = Table(title=title, caption=machine())
     columns = ("", "viewers", "joined", "bytes", "µs/pict.", "core", "got", "RSS KiB")
-    for column in (*columns, "delay p50", "p95", "p99 ms", "first p50", "p95 ms", "joins/s", "busy"):
+    for column in (
+        *columns,
+        "delay p50",
+        "p95",
+        "p99 ms",
+        "first p50",
+        "p95 ms",
+        "answer p50",
+        "p99 ms",
+        "joins/s",
+        "busy",
+    ):
         table.add_column(column, justify="right")
     for row in rows:
         delays = (row.delay_p50_ms, row.delay_p95_ms, row.delay_p99_ms)
+        answers = (row.answer_p50_ms, row.answer_p99_ms)
         table.add_row(
             row.side,
             str(row.viewers),
@@ -189,8 +212,9 @@ def print_rows(title: str, rows: Sequence[Row]) -> None:
             *("" if delay is None else f"{delay:.1f}" for delay in delays),
             f"{row.first_picture_p50_ms:.0f}",
             f"{row.first_picture_p95_ms:.0f}",
+            *("" if answer is None else f"{answer:.1f}" for answer in answers),
             f"{row.joins_per_second:.0f}",
             f"{row.machine_busy:.0%}",
         )
-    console = Console(width=150)  # all columns, also where the output goes to a file
+    console = Console(width=170)  # all columns, also where the output goes to a file
     console.print(table)

@@ -5,6 +5,7 @@ Does not: servers and viewers.
 """
 
 import asyncio
+import gc
 import resource
 import time
 from collections.abc import Callable
@@ -37,13 +38,15 @@ class Load:
 class Seen:
     """counts, last_ns: by number of the picture: how many viewers had it, and when the last had it whole
     (wall clock). mismatches: pictures that were not what their RTP timestamp said, of those decrypted.
-    first_picture_ms: from a viewer's request to its first whole key picture."""
+    first_picture_ms: from a viewer's request to its first whole key picture. answers_ms: of requests for media, when
+    it was asked (wall clock, ns), and from then to the answer's last byte."""
 
     counts: dict[int, int] = field(default_factory=dict)
     last_ns: dict[int, int] = field(default_factory=dict)
     decrypted: int = 0
     mismatches: int = 0
     first_picture_ms: list[float] = field(default_factory=list)
+    answers_ms: list[tuple[int, float]] = field(default_factory=list)
     profile: str = ""
 
 
@@ -77,6 +80,33 @@ def number_of(payload: bytes) -> tuple[int, bool] | None:
     return number, nal_type == _IDR
 
 
+def number_inside(data: bytes, start: int = 0, end: int | None = None) -> tuple[int, bool] | None:
+    """Of which picture the first slice that begins between `start` and `end` is, and whether it is a key picture."""
+    at = data.find(_MARK, start, end)
+    if at < start + 5:
+        return None
+    number = 0
+    for digit in data[at - 4 : at]:
+        number = number << 7 | digit & 0x7F
+    return number, data[at - 5] & 0x1F == _IDR
+
+
+def numbers_inside(data: bytes) -> list[tuple[int, bool]]:
+    """As number_inside says of each picture of fragments whose samples are whole pictures."""
+    found: list[tuple[int, bool]] = []
+    at = 0
+    while (fragment := data.find(b"mdat", at)) >= 0:
+        end = fragment - 4 + int.from_bytes(data[fragment - 4 : fragment])
+        at = fragment + 4
+        while at < end:
+            after = at + 4 + int.from_bytes(data[at : at + 4])
+            picture = number_inside(data, at, after)
+            if picture is not None:
+                found.append(picture)
+            at = after
+    return found
+
+
 async def pace(push: Callable[[int], None], pushed_ns: list[int]) -> None:
     """Push pictures for ever, from number 0; note the wall clock before each."""
     loop = asyncio.get_running_loop()
@@ -94,6 +124,8 @@ async def pace_until(pipe: Connection, push: Callable[[int], None]) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_reader(pipe.fileno(), stop.set)
     pushed_ns: list[int] = []
+    gc.collect()
+    gc.freeze()  # as our processes do once they have started
     pacing = asyncio.create_task(pace(push, pushed_ns))
     pipe.send("ready")
     told = asyncio.create_task(stop.wait())

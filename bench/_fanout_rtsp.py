@@ -7,13 +7,11 @@ Belongs here: one protocol. Does not: WebRTC (_fanout_viewers), figures (fanout_
 """
 
 import re
-import select
 import socket
 import struct
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Self
@@ -25,7 +23,6 @@ from bench._fanout_pictures import (
     CLOCK_RATE,
     PARAMETER_SETS,
     TICKS,
-    Joined,
     Load,
     Seen,
     allow_many_files,
@@ -33,6 +30,7 @@ from bench._fanout_pictures import (
     pace_until,
     picture,
 )
+from bench._fanout_players import SO_TIMESTAMPNS, receive
 from bench._fanout_sides import CAMERA, BenchProcess
 from vms.common.clock import SystemClock
 from vms.media import AccessUnit, Codec, Hub, Track
@@ -47,16 +45,11 @@ PIPELINE = (
     'caps="application/x-rtp,media=video,clock-rate=90000,encoding-name=H264" '
     "! rtph264depay ! rtph264pay name=pay0 pt=96 aggregate-mode=zero-latency"
 )
-JOIN_TIMEOUT_S = 60.0
 ANSWER_TIMEOUT_S = 5.0
-GATHER_S = 0.01
-READ_BYTES = 1 << 18
-SO_TIMESTAMPNS = 35  # asm-generic/socket.h
-_TIMESPEC = struct.Struct("qq")
 _INTERLEAVED = struct.Struct(">BBH")
 
 
-class Player:
+class RtspPlayer:
     """One player of one stream; connects and plays in the constructor. Raises OSError when it cannot."""
 
     def __init__(self, url: str, seen: Seen) -> None:
@@ -80,16 +73,10 @@ class Player:
         self._walk(time.time_ns())
 
     def readable(self) -> None:
-        try:
-            data, ancillary, _, _ = self.socket.recvmsg(READ_BYTES, 64)
-        except BlockingIOError:
+        received = receive(self.socket)
+        if received is None:
             return
-        if not data:
-            raise ConnectionError("the server ended a player's connection")
-        arrived_ns = time.time_ns()
-        if ancillary:
-            seconds, nanoseconds = _TIMESPEC.unpack(ancillary[0][2])
-            arrived_ns = seconds * 1_000_000_000 + nanoseconds
+        data, arrived_ns = received
         self._rest = self._rest + data if self._rest else data
         self._walk(arrived_ns)
 
@@ -157,36 +144,6 @@ def _packet_bytes(data: bytes) -> int | None:
         return None
     length = 4 + int.from_bytes(data[2:4], "big")
     return length if length <= len(data) else None
-
-
-def run_players(pipe: Connection, url: str, count: int) -> None:
-    """Start `count` players, one after the other, and say `Joined`; watch until told to stop, then say what
-    was `Seen`."""
-    allow_many_files()
-    seen = Seen()
-    players: dict[int, Player] = {}
-    poll = select.epoll()
-    begun_s = time.monotonic()
-
-    def take(timeout_s: float) -> None:
-        for fd, _ in poll.poll(timeout_s, 2048):
-            players[fd].readable()
-
-    joined = Joined(0, 0.0, done=False)
-    while joined.viewers < count and joined.seconds < JOIN_TIMEOUT_S:
-        player = Player(url, seen)
-        players[player.socket.fileno()] = player
-        poll.register(player.socket.fileno(), select.EPOLLIN)
-        joined = replace(joined, viewers=len(players), seconds=time.monotonic() - begun_s)
-        if joined.viewers % 100 == 0:
-            pipe.send(joined)
-        take(0.0)
-    pipe.send(replace(joined, done=True))
-    while not pipe.poll(GATHER_S):
-        take(0.0)
-    take(0.1)
-    pipe.send(seen)
-    pipe.recv()
 
 
 class OurRtsp:

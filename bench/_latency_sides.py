@@ -1,6 +1,6 @@
 """The players of the latency bench: each shows a camera's picture for some seconds and reads the clock in it.
 
-    python -m bench._latency_sides {browser,aiortc,ffmpeg} < '{"url": …, "token": …, "seconds": …}'
+    python -m bench._latency_sides {browser,websocket,…} < '{"url": …, "api": …, "token": …, "seconds": …}'
 
 prints one JSON object: `ages_ms` of the pictures, in the order in which they were shown, and what else the player says.
 A process a player, so that it can run at the far end of a link. Player and camera share one wall clock.
@@ -14,10 +14,16 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable
+from operator import sub
+from statistics import median
 from typing import Any
 
+from bench import _latency_pages as pages
 from vms.virtual_camera.clock_strip import read_clock, strip_rows
 
+Job = dict[str, Any]
+"""url: of the stream. api: of our API, whose page a browser begins at. token: of the API. seconds: to measure."""
 WARM_UP_S = 3.0
 PATIENCE_S = 30.0
 CHROMIUM = "/usr/bin/chromium"
@@ -29,80 +35,58 @@ ARGUMENTS = (
     "--disable-component-update",
     "--autoplay-policy=no-user-gesture-required",
 )
-WATCH = """async ({url, token}) => {
-    const headers = {'content-type': 'application/sdp'};
-    if (token) headers.authorization = 'Bearer ' + token;
-    const peer = new RTCPeerConnection();
-    const receiver = peer.addTransceiver('video', {direction: 'recvonly'}).receiver;
-    const video = document.createElement('video');
-    video.muted = true; video.autoplay = true;
-    document.body.append(video);
-    peer.ontrack = event => { video.srcObject = new MediaStream([event.track]); };
-    const offer = await peer.createOffer();
-    await peer.setLocalDescription(offer);
-    const answer = await fetch(url, {method: 'POST', headers, body: peer.localDescription.sdp});
-    if (answer.status !== 201) throw new Error(answer.status + ' ' + await answer.text());
-    await peer.setRemoteDescription({type: 'answer', sdp: await answer.text()});
-    const canvas = document.createElement('canvas');
-    const context = canvas.getContext('2d', {willReadFrequently: true});
-    window.seen = []; window.peer = peer; window.unreadable = 0;
-    const onFrame = (now, metadata) => {
-        const shown = Math.max(metadata.expectedDisplayTime, performance.now());
-        video.requestVideoFrameCallback(onFrame);
-        const width = canvas.width = video.videoWidth;
-        const height = canvas.height = Math.max(4, Math.floor(video.videoHeight / 30));
-        context.drawImage(video, 0, 0, width, height, 0, 0, width, height);
-        const pixels = context.getImageData(0, 0, width, height).data;
-        const rows = [3, 4, 5].map(part => Math.floor(height * part / 8));
-        let bits = '';
-        for (let cell = 0; cell < 64; cell += 1) {
-            let level = 0;
-            for (const row of rows) for (const part of [1, 2, 3])
-                level += pixels[(row * width + Math.floor((4 * cell + part) * width / 256)) * 4 + 1];
-            bits += level > 9 * 128 ? '1' : '0';
-        }
-        let crc = 0;
-        for (const bit of bits.slice(4, 56)) {
-            const carry = (crc >> 7) ^ Number(bit);
-            crc = ((crc << 1) & 0xff) ^ (carry ? 7 : 0);
-        }
-        if (bits.slice(0, 4) !== '1010' || crc !== parseInt(bits.slice(56), 2)) { window.unreadable += 1; return; }
-        const captured = parseInt(bits.slice(4, 48), 2) - (Date.now() - performance.now());
-        window.seen.push([shown - captured, (metadata.receiveTime ?? NaN) - captured,
-            shown - (metadata.receiveTime ?? NaN)]);
-    };
-    video.requestVideoFrameCallback(onFrame);
-}"""
-TAKE = """async () => {
-    const seen = window.seen; window.seen = [];
-    const report = {};
-    for (const each of (await window.peer.getStats()).values())
-        if (each.type === 'inbound-rtp') for (const name of ['framesDecoded', 'framesDropped', 'freezeCount',
-            'packetsLost', 'nackCount', 'pliCount', 'jitterBufferDelay', 'jitterBufferEmittedCount', 'totalDecodeTime',
-            'totalFreezesDuration', 'retransmittedPacketsReceived']) report[name] = each[name];
-    return {seen, report, unreadable: window.unreadable};
-}"""
 
 
-def browser(url: str, token: str, seconds: float) -> dict[str, Any]:
+def browser(job: Job) -> dict[str, Any]:
     """Chromium plays our WHEP; to the moment at which the picture is to be on the screen, or to that of
     the callback where it is later: without a screen Chromium may expect too much."""
+    return _chromium(job, pages.WHEP)
+
+
+def websocket(job: Job) -> dict[str, Any]:
+    """Chromium plays fMP4 over WebSocket as our web app does: Media Source Extensions."""
+    return _chromium(job, pages.WEBSOCKET, pages.app_player())
+
+
+def webtransport(job: Job) -> dict[str, Any]:
+    """Chromium plays WebTransport as our web app does: WebCodecs."""
+    return _chromium(job, pages.WEBTRANSPORT, pages.app_player("webTransport"))
+
+
+def hls_parts(job: Job) -> dict[str, Any]:
+    """Chromium plays low-latency HLS with hls.js."""
+    return _chromium(job | {"parts": True}, pages.HLS, pages.HLS_JS.read_text())
+
+
+def hls(job: Job) -> dict[str, Any]:
+    """Chromium plays HLS with hls.js, whole segments."""
+    return _chromium(job | {"parts": False}, pages.HLS, pages.HLS_JS.read_text())
+
+
+def _chromium(job: Job, page_of: str, script: str = "") -> dict[str, Any]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
-        context = chromium.new_context(bypass_csp=True)
-        page = context.new_page()
-        page.goto(f"{url.partition('/api/')[0]}/healthz")
-        page.evaluate(WATCH, {"url": url, "token": token})
-        page.wait_for_function("window.seen.length > 10", timeout=PATIENCE_S * 1000)
+        secure = f"--unsafely-treat-insecure-origin-as-secure={job['api']}"  # else it has no WebTransport over a link
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=[*ARGUMENTS, secure])
+        page = chromium.new_context(bypass_csp=True).new_page()
+        page.goto(f"{job['api']}/healthz")  # Chromium keeps pages of elsewhere from addresses of this machine
+        if script:
+            page.add_script_tag(content=script)
+        page.evaluate(page_of, job)
+        page.wait_for_function("seen.length > 10 || trouble.length", timeout=PATIENCE_S * 1000)
         page.wait_for_timeout(WARM_UP_S * 1000)
-        before = page.evaluate(TAKE)
-        page.wait_for_timeout(seconds * 1000)
-        after = page.evaluate(TAKE)
+        before = page.evaluate(pages.TAKE)
+        page.wait_for_timeout(job["seconds"] * 1000)
+        after = page.evaluate(pages.TAKE)
         chromium.close()
+    if after["trouble"]:
+        sys.exit(f"bench latency: the player gave up: {', '.join(after['trouble'])}")
     seen = after["seen"]
     told = {name: (value or 0) - (before["report"].get(name) or 0) for name, value in after["report"].items()}
+    shown_ms = [each[3] for each in seen]
+    if "freezeCount" not in told and len(shown_ms) > 1:
+        told["freezeCount"] = pages.freezes(shown_ms, median(map(sub, shown_ms[1:], shown_ms)))
     return {
         "ages_ms": [each[0] for each in seen],
         "to_browser_ms": [each[1] for each in seen if each[1] is not None],
@@ -112,9 +96,9 @@ def browser(url: str, token: str, seconds: float) -> dict[str, Any]:
     }
 
 
-def aiortc(url: str, token: str, seconds: float) -> dict[str, Any]:
+def aiortc(job: Job) -> dict[str, Any]:
     """aiortc plays our WHEP; until `recv` gives the decoded picture, so without a display."""
-    return asyncio.run(_aiortc(url, token, seconds))
+    return asyncio.run(_aiortc(job["url"], job["token"], job["seconds"]))
 
 
 async def _aiortc(url: str, token: str, seconds: float) -> dict[str, Any]:
@@ -139,23 +123,28 @@ async def _aiortc(url: str, token: str, seconds: float) -> dict[str, Any]:
     return ages.result()
 
 
-def ffmpeg(url: str, token: str, seconds: float) -> dict[str, Any]:
-    """What ffplay does but its window: pull by RTSP over TCP without buffering, decode, give the picture on at once."""
+def ffmpeg(job: Job) -> dict[str, Any]:
+    """What ffplay does but its window: pull by RTSP over TCP, or by SRT, without buffering, decode, give the picture
+    on at once."""
+    url, seconds = job["url"], job["seconds"]
     size = {"width": 1280, "height": 720}
     rows = strip_rows(size["height"])
-    command = ["ffmpeg", "-nostdin", "-v", "error", "-fflags", "nobuffer", "-flags", "low_delay"]
-    command += [
+    command = [
+        "ffmpeg",
+        "-nostdin",
+        "-v",
+        "error",
+        "-fflags",
+        "nobuffer",
+        "-flags",
+        "low_delay",
         "-threads",
         "1",
-        "-probesize",
-        "32",
-        "-analyzeduration",
-        "0",
-        "-rtsp_transport",
-        "tcp",
-        "-i",
-        url,
     ]
+    if url.startswith("srt:"):
+        command += ["-probesize", "100000", "-analyzeduration", "500000", "-f", "mpegts", "-i", url]
+    else:
+        command += ["-probesize", "32", "-analyzeduration", "0", "-rtsp_transport", "tcp", "-i", url]
     command += ["-an", "-vf", f"crop=iw:{rows}:0:0", "-pix_fmt", "gray", "-fps_mode", "passthrough"]
     command += ["-flush_packets", "1", "-f", "rawvideo", "-"]
     player = subprocess.Popen(command, stdout=subprocess.PIPE)
@@ -203,12 +192,22 @@ class _Ages:
         return {"ages_ms": self._ages_ms, "unreadable": self._unreadable}
 
 
-SIDES = {"browser": browser, "aiortc": aiortc, "ffmpeg": ffmpeg}
+SIDES: dict[str, Callable[[Job], dict[str, Any]]] = {
+    "browser": browser,
+    "websocket": websocket,
+    "webtransport": webtransport,
+    "hls_parts": hls_parts,
+    "hls": hls,
+    "aiortc": aiortc,
+    "rtsp": ffmpeg,
+    "srt": ffmpeg,
+    "ffmpeg": ffmpeg,
+}
 
 
 def main() -> None:
     job = json.load(sys.stdin)
-    print(json.dumps(SIDES[sys.argv[1]](job["url"], job["token"], job["seconds"])))
+    print(json.dumps(SIDES[sys.argv[1]](job)))
 
 
 if __name__ == "__main__":

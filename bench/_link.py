@@ -6,7 +6,8 @@
 
 Each namespace has a TUN device; a process of its own carries packets from one to the other, each after half of
 the round trip and up to the jitter more or less, in order, as a queue in a router would; loss is at random, from a
-seed, each way. What a rate or a full queue delays or drops is counted too. Needs root, `ip` and /dev/net/tun.
+seed, each way. What a rate or a full queue delays or drops is counted too. `cut` makes it swallow everything, both ends
+none the wiser, until `mend`. Needs root, `ip` and /dev/net/tun.
 
 Belongs here: the link. Does not: what runs on its ends. Imports nothing but the standard library, so that the
 process that carries packets is small and starts at once.
@@ -132,6 +133,22 @@ class Link:
     ) -> None:
         self._end()
 
+    def cut(self) -> None:
+        """Lose every packet, also those on their way, until `mend`."""
+        self._tell("cut")
+
+    def mend(self) -> None:
+        self._tell("mend")
+
+    def _tell(self, what: str) -> None:
+        assert self._carrier is not None
+        assert self._carrier.stdin is not None
+        assert self._carrier.stdout is not None
+        self._carrier.stdin.write(f"{what}\n")
+        self._carrier.stdin.flush()
+        if self._carrier.stdout.readline().strip() != what:
+            raise OSError("the process that carries packets has ended; its message is above")
+
     def _end(self) -> None:
         if self._carrier is not None:
             told, _ = self._carrier.communicate()  # the end of its input is what it waits for
@@ -149,6 +166,7 @@ class _Way:
 
     def __init__(self, to: int, conditions: LinkConditions, seed: int) -> None:
         self.counters = WayCounters()
+        self.cut = False
         self._to = to
         self._conditions = conditions
         self._chance = random.Random(seed)
@@ -163,7 +181,7 @@ class _Way:
 
     def take(self, packet: bytes, now_ns: int) -> None:
         conditions, chance = self._conditions, self._chance
-        if chance.random() < conditions.loss:
+        if chance.random() < conditions.loss or self.cut:
             self.counters.lost += 1
             return
         if self._waiting_bytes + len(packet) > QUEUE_MAX_BYTES:
@@ -186,6 +204,9 @@ class _Way:
         while waiting and waiting[0][0] <= now_ns + _SLACK_NS:
             due_ns, packet = waiting.popleft()
             self._waiting_bytes -= len(packet)
+            if self.cut:
+                counters.lost += 1
+                continue
             late_ns = max(0, now_ns - due_ns)
             counters.carried += 1
             counters.late_ns += late_ns
@@ -197,7 +218,7 @@ class _Way:
 
 
 def _carry(near: int, far: int, conditions: LinkConditions) -> tuple[WayCounters, WayCounters]:
-    """Until standard input ends."""
+    """Until standard input ends; ``cut`` and ``mend`` there, a line each, are done and answered."""
     there, back = _Way(far, conditions, conditions.seed), _Way(near, conditions, conditions.seed + 1)
     ways = {near: there, far: back}
     inputs = [near, far, sys.stdin.fileno()]
@@ -209,9 +230,13 @@ def _carry(near: int, far: int, conditions: LinkConditions) -> tuple[WayCounters
         timeout_s = max(0, min(due) - time.monotonic_ns()) / 1e9 if due else None
         readable, _, _ = select.select(inputs, (), (), timeout_s)  # epoll's timeout is in whole milliseconds
         for fd in readable:
-            if fd not in ways:
+            if fd in ways:
+                _read_all(fd, ways[fd])
+            elif told := sys.stdin.readline().strip():
+                there.cut = back.cut = told == "cut"
+                print(told, flush=True)
+            else:
                 return there.counters, back.counters
-            _read_all(fd, ways[fd])
 
 
 def _read_all(fd: int, way: _Way) -> None:

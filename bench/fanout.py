@@ -70,7 +70,7 @@ def main() -> None:
 
 def _told(console: Console, name: str, load: Load, options: argparse.Namespace) -> list[Row]:
     console.print(f"{name}: {load.viewers} viewers, {load.frame_bytes} bytes a picture …")
-    host = _host()
+    host = own_host()
     side: WebRtcSide
     match name:
         case "janus":
@@ -118,7 +118,7 @@ def _ratios(pairs: list[tuple[Row, Row | None]]) -> dict[str, float]:
     }
 
 
-def _host() -> str:
+def own_host() -> str:
     """An address that all sides can reach each other on: aiortc and Janus offer none on loopback."""
     own = [found.address for found in interface_addresses() if found.address.version == 4]
     return str(next((address for address in own if not address.is_loopback), own[0]))

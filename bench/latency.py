@@ -1,6 +1,6 @@
 """From the camera to the screen: how old pictures are when they are shown, read from the pictures themselves.
 
-    scripts/bench latency [--seconds 20] [--links loopback impaired] [--sides browser aiortc ffmpeg] [--json]
+    scripts/bench latency [--seconds 20] [--links loopback impaired] [--sides browser websocket …] [--json]
 
 A virtual camera draws the wall clock into its picture when it captures it; each player, on the same machine and so
 with the same clock, reads it from the pixels that it shows. So a figure holds everything: the camera's encoder and the 8 to
@@ -9,7 +9,13 @@ player's jitter buffer, decoding, and in Chromium the wait for the screen's next
 
     browser    Chromium (without a screen) plays our WHEP; to expectedDisplayTime of requestVideoFrameCallback, or to
                the callback itself where that is later
+    websocket  Chromium plays fMP4 over WebSocket with the player of our web app; to the screen, as all in Chromium
+    webtransport  likewise by WebTransport (experimental), with WebCodecs
+    hls_parts  Chromium plays low-latency HLS with hls.js
+    hls        Chromium plays HLS with hls.js, whole segments
     aiortc     plays our WHEP; until its recv() gives the decoded picture: no display
+    rtsp       ffmpeg pulls our RTSP server over TCP, decoding like ffplay, without its window: no display
+    srt        ffmpeg calls us by SRT, with a latency of 120 ms; likewise
     ffmpeg     pulls the camera directly by RTSP over TCP, decoding like ffplay, without its window: no display, and
                nothing of ours between: what going through us is compared with
 
@@ -24,6 +30,7 @@ import json
 import os
 import re
 import secrets
+import socket
 import subprocess
 import sys
 import tempfile
@@ -33,11 +40,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from rich.console import Console
 from rich.table import Table
 
+from bench._fanout_feeder import free_port
 from bench._link import End, Link, LinkConditions, why_not
 from bench._processes import machine
 from bench._system import Metrics, System
@@ -49,6 +57,18 @@ LINKS = {
     "lossy": LinkConditions(rtt_ms=30, jitter_ms=5, loss=0.05),
 }
 TARGETS_P95_MS = {"loopback": 100.0, "impaired": 200.0}
+PROTOCOLS = {
+    "browser": "webrtc",
+    "websocket": "websocket",
+    "webtransport": "webtransport",
+    "hls_parts": "hls",
+    "hls": "hls",
+    "aiortc": "webrtc",
+    "rtsp": "rtsp",
+    "srt": "srt",
+    "ffmpeg": None,
+}
+"""By side, what it plays of ours."""
 USER = "bench"
 LIVE_S = 30.0
 _CLONE_NEWNET = 0x40000000
@@ -86,7 +106,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench latency", description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=20.0, help="to measure, a player")
     parser.add_argument("--links", nargs="+", choices=tuple(LINKS), default=("loopback", "impaired"))
-    sides = ("browser", "aiortc", "ffmpeg")
+    sides = tuple(PROTOCOLS)
     parser.add_argument("--sides", nargs="+", choices=sides, default=sides)
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     return parser.parse_args()
@@ -100,24 +120,28 @@ def measure(name: str, sides: Sequence[str], seconds: float) -> list[dict[str, A
         host, token = "127.0.0.1", ""
         if (conditions := LINKS[name]) is not None:
             link = stack.enter_context(Link(conditions))
-            stack.enter_context(_inside(link.near.namespace))
+            stack.enter_context(inside(link.near.namespace))
             far, host, token = link.far, link.near.address, secrets.token_urlsafe(24)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vms-bench-")))
         camera_url = stack.enter_context(_camera(host))
         http = {"host": host, "port": 0} | ({"token": token} if token else {})
-        system = stack.enter_context(System(folder / "system", [camera_url], changes={"http": http}))
-        whep = f"{system.url}/api/v1/cameras/c0/whep"
+        srt = {"port": free_port()} | ({"passphrase": token} if token else {})
+        changes = {"http": http, "rtsp": {"port": free_port(socket.SOCK_STREAM)}, "webtransport": {"port": 0}}
+        changes |= {"srt": srt}
+        system = stack.enter_context(System(folder / "system", [camera_url], changes=changes))
         _wait_live(system.url, token)
         for side in sides:
             before = _stages(system.url, token)
-            url = camera_url if side == "ffmpeg" else whep
-            seen = _play(side, {"url": url, "token": token, "seconds": seconds}, far)
+            protocol = PROTOCOLS[side]
+            job = {"url": camera_url} if protocol is None else _job(system.url, token, protocol)
+            job |= {"api": system.url, "token": token, "seconds": seconds}
+            seen = _play(side, job, far)
             rows.append({"link": name, "side": side} | _figures(seen, before, _stages(system.url, token)))
     return rows
 
 
 @contextlib.contextmanager
-def _inside(namespace: str) -> Iterator[None]:
+def inside(namespace: str) -> Iterator[None]:
     """Be in a network namespace, with all processes that are started meanwhile."""
     libc = ctypes.CDLL(None, use_errno=True)
     own = os.open("/proc/self/ns/net", os.O_RDONLY)
@@ -182,6 +206,28 @@ def _get(url: str, token: str) -> bytes:
         return body
 
 
+def _option(api: str, token: str, protocol: str) -> dict[str, Any]:
+    """How our camera is played by a protocol, as the API says, once it has heard of who serves it."""
+    deadline = time.monotonic() + LIVE_S
+    while True:
+        options = json.loads(_get(f"{api}/api/v1/cameras/c0/live", token))["options"]
+        found: dict[str, Any] | None = next((each for each in options if each["protocol"] == protocol), None)
+        if found is not None and found["url"]:
+            return found
+        if time.monotonic() > deadline:
+            sys.exit(f"bench latency: the camera cannot be played by {protocol}: {found}")
+        time.sleep(0.2)
+
+
+def _job(api: str, token: str, protocol: str) -> dict[str, Any]:
+    """What a player of ours has to know."""
+    option = _option(api, token, protocol)
+    url = urljoin(f"{api}/", option["url"])
+    if protocol == "rtsp" and token:
+        url = url.replace("rtsp://", f"rtsp://{USER}:{token}@", 1)
+    return {"url": url, "hashes": option["certificate_hashes"]}
+
+
 def _wait_live(url: str, token: str) -> None:
     deadline = time.monotonic() + LIVE_S
     while time.monotonic() < deadline:
@@ -208,7 +254,7 @@ def _figures(
     seen: dict[str, Any], before: dict[str, tuple[float, float]], after: dict[str, tuple[float, float]]
 ) -> dict[str, Any]:
     ages = seen.pop("ages_ms")
-    row: dict[str, Any] = {"pictures": len(ages), **_quantiles(ages), "max_ms": round(max(ages), 1)}
+    row: dict[str, Any] = {"pictures": len(ages), **_quantiles(ages)}
     for stage, (total_s, count) in after.items():
         pictures = count - before[stage][1]
         row[f"{stage}_mean_ms"] = (
@@ -220,9 +266,19 @@ def _figures(
     return row | seen
 
 
-def _quantiles(values: Sequence[float]) -> dict[str, float]:
-    cuts = quantiles(values, n=100)
-    return {f"p{at}_ms": round(cuts[at - 1], 1) for at in (50, 95, 99)}
+def _quantiles(values: Sequence[float]) -> dict[str, float | None]:
+    """None for all where the picture stood still."""
+    names = ("p50_ms", "p95_ms", "p99_ms", "max_ms")
+    if len(values) < 2:
+        return dict.fromkeys(names)
+    cuts = quantiles(values, n=100, method="inclusive")
+    return dict(
+        zip(
+            names,
+            (round(each, 1) for each in (*(cuts[at - 1] for at in (50, 95, 99)), max(values))),
+            strict=True,
+        )
+    )
 
 
 def _print(result: dict[str, Any]) -> None:
@@ -245,7 +301,8 @@ def _print(result: dict[str, Any]) -> None:
         table.add_column(column, justify="left" if column in ("link", "player") else "right")
     for row in result["rows"]:
         target = TARGETS_P95_MS.get(row["link"]) if row["side"] == "browser" else None
-        said = "" if target is None else f"{'met' if row['p95_ms'] < target else 'MISSED'} < {target:.0f}"
+        met = row["p95_ms"] is not None and target is not None and row["p95_ms"] < target
+        said = "" if target is None else f"{'met' if met else 'MISSED'} < {target:.0f}"
         inner = [
             row.get(name) for name in ("camera_to_server_mean_ms", "inside_mean_ms", "in_browser_p50_ms")
         ]
@@ -253,7 +310,10 @@ def _print(result: dict[str, Any]) -> None:
             row["link"],
             row["side"],
             str(row["pictures"]),
-            *(f"{row[name]:.0f}" for name in ("p50_ms", "p95_ms", "p99_ms", "max_ms")),
+            *(
+                "–" if row[name] is None else f"{row[name]:.0f}"
+                for name in ("p50_ms", "p95_ms", "p99_ms", "max_ms")
+            ),
             said,
             *("" if value is None else f"{value:.1f}" for value in inner),
             str(row.get("freezeCount", "")),
