@@ -34,7 +34,7 @@ stamp=.venv/.setup-stamp
 wanted=$(fingerprint requirements.lock pyproject.toml)
 if [ "$(cat $stamp 2>/dev/null)" != "$wanted" ]; then
     say "syncing the environment from requirements.lock"
-    "$uv" pip sync --quiet --python .venv/bin/python --require-hashes requirements.lock
+    "$uv" pip sync --quiet --compile-bytecode --python .venv/bin/python --require-hashes requirements.lock
     "$uv" pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
     echo "$wanted" > $stamp
 fi

@@ -29,13 +29,13 @@ async def test_alarms_are_told_when_they_begin_and_when_they_end(tmp_path: Path)
     role = KeeperRole(VolumeConfig(path=volume), places, SystemClock(), bus=bus, worker="keeper-3")
     await role.start()
     await role.keeper.state()
-    begun = await asyncio.wait_for(told.get(), 10)
+    begun = await asyncio.wait_for(told.get(), 20)
     assert (begun.kind, begun.worker, begun.camera_id) == ("alarm_raised", "keeper-3", "")
     assert dict(begun.facts) == {"alarm": "locks_unreadable", "volume": str(volume)}
     assert "nothing is deleted" in begun.text
     await role.keeper.put_locks([], 1)
     await role.keeper.state()
-    ended = await asyncio.wait_for(told.get(), 10)
+    ended = await asyncio.wait_for(told.get(), 20)
     assert (ended.kind, ended.facts["alarm"]) == ("alarm_cleared", "locks_unreadable")
     assert "vms_storage_alarms" in {family.name for family in role.keeper.metrics()}
     await role.stop()

@@ -105,7 +105,7 @@ async def test_what_an_event_wanted_is_recorded_also_after_a_restart(tmp_path: P
 
 
 async def _events(client: httpx.AsyncClient, kind: str) -> list[dict[str, Any]]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while True:
             found: list[dict[str, Any]] = (await client.get("/api/v1/events", params={"kind": kind})).json()[
                 "events"

@@ -72,13 +72,13 @@ async def ask(service: ApiService, path: str) -> tuple[asyncio.StreamReader, asy
 
 async def until(condition: object) -> None:
     assert callable(condition)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while not condition():
             await asyncio.sleep(0.002)
 
 
 async def head(reader: asyncio.StreamReader) -> str:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         return (await reader.readuntil(b"\r\n\r\n")).decode()
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.free_ports import free_port
 from tests.wire.rtp_packets import Recorder
 
 from vms.app.single import System
@@ -42,7 +42,7 @@ async def system(
     tmp_path: Path, camera: VirtualCamera
 ) -> AsyncIterator[tuple[System, httpx.AsyncClient, str]]:
     """A system with the camera in it, its API, and where it serves RTSP players."""
-    port = _free_port()
+    port = free_port()
     config = Config(
         data_dir=tmp_path / "data",
         http=HttpConfig(port=0),
@@ -118,13 +118,13 @@ async def test_players_of_a_sub_stream_that_is_taken_away_are_told_goodbye_and_t
     answer = await client.patch("/api/v1/cameras/porch", json={"sub_source": None})
 
     assert answer.json()["sub_source"] is None
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         with suppress(VmsError):
             await sub[0].wait()
     with pytest.raises(RequestRefused):
         await play(f"{url}/sub")
     had = len(main[1].units)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while len(main[1].units) < had + 5:
             await asyncio.sleep(0.02)
     for session, *_ in (sub, main):
@@ -145,10 +145,3 @@ async def test_a_player_that_asks_for_a_key_picture_gets_one_from_the_camera(
         while not asked.search((await client.get("/metrics")).text):
             await asyncio.sleep(0.05)
     await session.close()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

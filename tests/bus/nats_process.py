@@ -63,7 +63,7 @@ class NatsProcess:
     def stop(self) -> int:
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
-        code = self._process.wait(10)
+        code = self._process.wait(30)
         self._process = None
         return code
 
@@ -71,7 +71,7 @@ class NatsProcess:
         shutil.rmtree(self.store_dir)
 
 
-async def until(condition: object, timeout_s: float = 15) -> None:
+async def until(condition: object, timeout_s: float = 20) -> None:
     """Wait until condition() is true; it may be a coroutine function."""
     async with asyncio.timeout(timeout_s):
         while True:

@@ -73,7 +73,7 @@ async def client(tmp_path: Path, server: LocalServer) -> AsyncIterator[LocalClie
 
 
 async def until(condition: object) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not condition():
             await asyncio.sleep(0.005)
 

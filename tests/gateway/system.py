@@ -140,7 +140,7 @@ class System:
         await self.bus.stop()
 
 
-async def until(condition: Callable[[], bool], within_s: float = 10.0) -> None:
+async def until(condition: Callable[[], bool], within_s: float = 20) -> None:
     """Wait for what must become true; the time is only there so that a failing test ends."""
     async with asyncio.timeout(within_s):
         while not condition():

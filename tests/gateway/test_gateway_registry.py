@@ -141,6 +141,20 @@ async def test_a_source_given_back_as_it_was_shown_keeps_the_secrets_in_its_quer
         await registry.update(PORCH, {"source": SourceUrl(secret.safe.replace("/live", "/other"))})
 
 
+async def test_an_address_for_srt_is_kept_encrypted_and_given_back_as_it_was_shown(
+    registry: CameraRegistry, tmp_path: Path
+) -> None:
+    secret = SourceUrl(f"srt://192.0.2.10:9000?streamid=yard&passphrase={PASSWORD}-and-more&latency=200")
+    await registry.create(make_camera(source=secret))
+
+    kept = await registry.update(PORCH, {"source": SourceUrl(secret.safe), "name": "Yard"})
+
+    assert kept.camera.source == secret
+    assert PASSWORD.encode() not in bytes_on_disk(tmp_path)
+    with pytest.raises(InvalidInput, match="not shown"):
+        await registry.update(PORCH, {"source": SourceUrl(secret.safe.replace("9000", "9001"))})
+
+
 async def test_a_sub_stream_is_kept_over_a_restart_and_can_be_taken_away(
     registry: CameraRegistry, tmp_path: Path, clock: ManualClock
 ) -> None:

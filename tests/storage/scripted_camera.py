@@ -156,7 +156,7 @@ class ScriptedCamera:
         self.announce()
 
 
-async def until(condition: Callable[[], bool], what: str = "", timeout_s: float = 10.0) -> None:
+async def until(condition: Callable[[], bool], what: str = "", timeout_s: float = 20) -> None:
     """Wait for a thread's work to arrive on the loop."""
     deadline_s = time.monotonic() + timeout_s
     while not condition():

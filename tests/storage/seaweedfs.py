@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from tests.free_ports import free_port
 
 from vms.config import TierConfig
 from vms.storage.body import PlainBody
@@ -36,7 +36,7 @@ class S3Server:
     def __init__(self, program: str, folder: Path) -> None:
         self._program = program
         self._folder = folder
-        self._ports = _free_ports([*_PORTS, *(f"{name}.grpc" for name in _PORTS)])
+        self._ports = {name: free_port() for name in (*_PORTS, *(f"{name}.grpc" for name in _PORTS))}
         self._process: subprocess.Popen[bytes] | None = None
         keys = {"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}
         tree = {"identities": [{"name": "vms", "credentials": [keys], "actions": ["Admin"]}]}
@@ -131,15 +131,3 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     server.start()
     yield server
     server.kill()
-
-
-def _free_ports(names: list[str]) -> dict[str, int]:
-    """Ports that nobody uses now, by name."""
-    sockets = [socket.socket() for _ in names]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return {name: each.getsockname()[1] for name, each in zip(names, sockets, strict=True)}
-    finally:
-        for each in sockets:
-            each.close()

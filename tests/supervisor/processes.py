@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import termios
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -91,9 +91,12 @@ class System:
             await asyncio.sleep(0.05)
         return found
 
-    async def up(self) -> dict[str, int]:
-        """Until all run; their numbers by name, that of the supervisor too."""
-        found = await self.until(all_run, "all processes run")
+    async def up(self, after: Collection[int] = ()) -> dict[str, int]:
+        """Until all run, and are others than those of `after`; their numbers by name, that of the supervisor too."""
+        found = await self.until(
+            lambda found: all_run(found) and not {process.pid for process in found.values()} & {*after},
+            "all processes run",
+        )
         return {name: process.pid for name, process in found.items()}
 
     def journal(self) -> list[str]:

@@ -28,6 +28,11 @@ async def test_a_process_that_is_killed_is_back_and_the_others_are_untouched(ben
     assert told[-2:] == [("ended", "media-0", -signal.SIGKILL), ("started", "media-0", None)]
 
 
+async def test_a_process_that_is_not_ready_yet_is_asked_again_soon(bench: Bench) -> None:
+    hours_s = 7200.0  # between two questions to one that is ready
+    await bench.started([bench.plan("media", "media-0", env={"READY_AFTER": "3"})], poll_s=hours_s)
+
+
 async def test_a_process_that_lived_is_started_again_with_hardly_a_delay(bench: Bench) -> None:
     supervisor = await bench.started([bench.plan("media", "media-0")], young_s=0.0)
     for lives in range(1, 5):

@@ -1,10 +1,12 @@
 """A small worker: its control socket, its journal, its end in order; or what a test wants it to do wrong.
 
 Its environment: JOURNAL, a file that its lines are added to; ENDS_IN_S, how long closing takes; CRASHES, a status to
-leave with at once; IGNORES_SIGTERM; ORPHANS, how many grandchildren to abandon; DETAIL, what it says.
+leave with at once; IGNORES_SIGTERM; ORPHANS, how many grandchildren to abandon; DETAIL, what it says; READY_AFTER, how
+many times it says that it is not ready.
 """
 
 import asyncio
+import itertools
 import os
 import signal
 import socket
@@ -52,12 +54,14 @@ async def main() -> None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, say, seat, "ignored")
     abandon(int(os.environ.get("ORPHANS", "0")))
 
+    asked = itertools.count()
+
     async def status(_: bytes) -> bytes:
         return worker_pb2.WorkerStatus(
             worker=seat.worker,
             role=seat.role,
             pid=os.getpid(),
-            ready=True,
+            ready=next(asked) >= int(os.environ.get("READY_AFTER", "0")),
             loop_lag_s=0.002,
             cameras=[camera_pb2.CameraStatus(), camera_pb2.CameraStatus()],
             viewers={"yard": 2, "gate": 1},

@@ -23,6 +23,7 @@ from vms.telemetry.logs import get_logger
 log = get_logger(__name__)
 
 _BEGINNING_S = 0.1  # between two questions to one that has just been started
+_BEGINS_FOR_S = 10.0  # one that speaks and is not ready for longer waits for something else
 _TURNS = 3  # a question and its wait take up to two
 
 
@@ -51,13 +52,18 @@ class HealthCheck:
                 passed_s = min((now_ns - asked_ns) / NS, _TURNS * self._timings.poll_s)
                 asked_ns = now_ns
                 await self._turn(passed_s)
-                begins = self._worker.state is State.STARTING and not self._spoke
                 self._look.clear()
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_BEGINNING_S if begins else self._timings.poll_s):
+                    async with asyncio.timeout(_BEGINNING_S if self._begins() else self._timings.poll_s):
                         await self._look.wait()
         finally:
             self._forget()
+
+    def _begins(self) -> bool:
+        """Whether it may be ready any moment."""
+        if self._worker.state is not State.STARTING:
+            return False
+        return not self._spoke or (self._process is not None and self._process.age_s() < _BEGINS_FOR_S)
 
     async def _turn(self, passed_s: float) -> None:
         process = self._worker.process

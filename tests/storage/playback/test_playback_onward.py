@@ -225,6 +225,6 @@ async def test_a_disk_that_does_not_answer_is_told_and_its_file_is_closed_when_i
         await watch(player, 0)
     assert shelf.leaked, "a thread is in it"
     answers.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while shelf.leaked:
             await asyncio.sleep(0.01)

@@ -112,7 +112,7 @@ async def test_who_stops_waiting_leaves_no_file_open(shelf, playback, plain_movi
     await asyncio.wait(tasks)
     await playback.snapshot(PORCH, at(9))
     await playback.stop()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while shelf.leaked:  # what was begun is finished by the threads
             await asyncio.sleep(0.001)
     assert all(task.cancelled() for task in tasks)

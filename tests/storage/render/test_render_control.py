@@ -98,7 +98,7 @@ async def test_a_question_that_is_cancelled_here_is_not_decoded_there(
 ) -> None:
     shelf.record(demux(plain_movie))
     thumbnails = renderer.service.thumbnails
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         async with thumbnails.turns.turn():
             asked = asyncio.create_task(far.thumbnail(PORCH, NOON_NS, 160))
             while not thumbnails.turns._waiting:

@@ -152,7 +152,7 @@ async def test_what_has_ended_is_forgotten_a_day_later_with_its_file(
     assert path.exists()
     renderer.clock.advance(2)
     await renderer.restart()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while path.exists() or renderer.service.exports.list():
             await asyncio.sleep(0.01)
     assert not path.parent.exists()

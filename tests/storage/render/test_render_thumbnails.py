@@ -263,7 +263,7 @@ async def test_a_turn_that_comes_to_one_who_has_just_left_is_passed_on() -> None
     await first.__aexit__(None, None, None)  # the turn is given to `leaving`, which has not run yet
     leaving.cancel()
     staying = asyncio.create_task(ask())
-    await asyncio.wait_for(staying, 5)
+    await asyncio.wait_for(staying, 20)
     assert leaving.cancelled() or leaving.done()
 
 
