@@ -23,7 +23,7 @@ from tests.format.format_material import (
 from vms.format import h264, h265, nal
 from vms.format.errors import FormatError
 from vms.format.mpegts import TsDemuxer, TsFrame, TsMuxer
-from vms.format.mpegts.adts import adts_header, split_adts
+from vms.format.mpegts.adts import AdtsReader, adts_header, split_adts
 from vms.format.mpegts.muxer import START
 from vms.format.mpegts.tables import PACKET_BYTES, PMT_PID, Elementary, crc32, pat_section, pmt_section
 from vms.media import AccessUnit, Codec, MediaKind
@@ -382,3 +382,164 @@ def test_an_adts_header_says_what_its_configuration_does() -> None:
     config = bytes.fromhex("1190")
     (frame,) = split_adts(adts_header(config, 5) + b"12345")
     assert (frame.data, frame.sample_rate, frame.channels) == (b"12345", 48_000, 2)
+
+
+def _sound_in_pieces(units: Sequence[AccessUnit], cuts: Sequence[int]) -> list[tuple[bytes, int]]:
+    """Payloads of PES packets that end anywhere, each with the time of the first frame that begins in it."""
+    frames = [adts_header(unit.track.parameter_sets[0], len(unit.data)) + unit.data for unit in units]
+    begins = [sum(map(len, frames[:at])) for at in range(len(frames))]
+    stream, at, pieces = b"".join(frames), 0, []
+    for size in cuts:
+        end = min(at + size, len(stream))
+        first = next((n for n, begin in enumerate(begins) if begin >= at), len(units) - 1)
+        pieces.append((stream[at:end], units[first].pts * 90_000 // units[first].track.clock_rate))
+        at = end
+    return [piece for piece in pieces if piece[0]]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(1, 900), min_size=60, max_size=60))
+def test_sound_frames_that_are_cut_by_their_packets_are_put_together_with_their_times(
+    cuts: list[int],
+) -> None:
+    units = encoded_audio(Codec.AAC, 0.5)
+    reader, came = AdtsReader(), []
+
+    for payload, pts in _sound_in_pieces(units, [*cuts, 1 << 20]):
+        came += list(reader.read(payload, pts, lost=False))
+
+    assert [frame.data for frame, _ in came] == [unit.data for unit in units]
+    for (_, time), unit in zip(came, units, strict=True):
+        assert time == pytest.approx(unit.pts * 90_000 / unit.track.clock_rate, abs=2)
+
+
+def test_a_packets_time_is_that_of_the_first_frame_that_begins_in_it() -> None:
+    first, second, third = (adts_header(b"\x11\x90", 40) + bytes((each,)) * 40 for each in b"abc")
+    reader = AdtsReader()
+
+    frames = list(reader.read(first + second[:20], 0, lost=False))
+    frames += list(reader.read(second[20:] + third, 5_000, lost=False))
+
+    assert [(frame.data[:1], time) for frame, time in frames] == [(b"a", 0), (b"b", 1_920), (b"c", 5_000)]
+
+
+@pytest.mark.needs("ffmpeg")
+def test_ffmpeg_reads_sound_that_is_cut_as_we_do(tmp_path: Path) -> None:
+    """Which shows that packets may cut frames, and that we take them as others do."""
+    units = encoded_audio(Codec.AAC, 1.0)
+    cut, whole = tmp_path / "cut.ts", tmp_path / "whole.ts"
+    packets = [_tables(pmt_section([Elementary(0x101, Codec.AAC)], 0x101, 0))]
+    for count, (payload, pts) in enumerate(_sound_in_pieces(units, [150] * 1000)):
+        stamp = bytes(
+            (0x21 | pts >> 29 & 14, pts >> 22 & 255, 1 | pts >> 14 & 254, pts >> 7 & 255, 1 | pts << 1 & 254)
+        )
+        head = bytes((0, 0, 1, 0xC0)) + (8 + len(payload)).to_bytes(2) + bytes((0x84, 0x80, 5)) + stamp
+        packets.append(_packet(0x101, count & 15, head + payload, begins=True))
+    cut.write_bytes(b"".join(packets))
+    whole.write_bytes(_muxed(units))
+
+    frames, demuxer = _demuxed(cut.read_bytes())
+
+    assert [frame.data for frame in frames] == [unit.data for unit in units]
+    assert demuxer.counters.broken == 0
+    assert ffmpeg_frames(cut, "0:a") == ffmpeg_frames(whole, "0:a")
+
+
+def test_sound_that_is_joined_in_the_middle_of_a_frame_begins_with_the_next() -> None:
+    units = encoded_audio(Codec.AAC, 0.5)
+    pieces = _sound_in_pieces(units, [50] * 400)[1:]
+    missing = len(pieces) // 2
+    reader, came = AdtsReader(), []
+
+    for at, (payload, pts) in enumerate(pieces):
+        if at != missing:
+            came += list(reader.read(payload, pts, lost=at == missing + 1))
+
+    sent = [unit.data for unit in units]
+    assert len(sent) - 5 <= len(came) < len(sent)
+    assert all(frame.data in sent for frame, _ in came)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.binary(max_size=300), max_size=20))
+def test_sound_that_is_none_is_refused_and_holds_no_more_than_a_frame(payloads: list[bytes]) -> None:
+    reader = AdtsReader()
+    for payload in payloads:
+        try:
+            list(reader.read(payload, 0, lost=False))
+        except FormatError:
+            continue
+        assert len(reader._rest) < 8192
+
+
+def _unbounded(units: Sequence[AccessUnit]) -> list[list[bytes]]:
+    """The packets of each picture, whose PES packets do not say how long they are, as ffmpeg's do not."""
+    muxer = TsMuxer([units[0].track])
+    pictures = []
+    for unit in units:
+        data = bytearray(muxer.packets(unit))
+        for at in range(0, len(data), PACKET_BYTES):
+            if data[at + 1] & 0x5F == 0x41 and data[at + 2] == 0:
+                begin = data.index(b"\0\0\1\xe0", at) + 4
+                data[begin : begin + 2] = b"\0\0"
+        pictures.append([bytes(data[at : at + PACKET_BYTES]) for at in range(0, len(data), PACKET_BYTES)])
+    return pictures
+
+
+def test_a_picture_is_there_with_its_last_packet_once_a_sender_is_known_to_fill_that_up() -> None:
+    units = encoded_video(Codec.H264, 130)
+    demuxer, came, late = TsDemuxer(), [], []
+
+    for number, packets in enumerate(_unbounded(units), 1):
+        came += demuxer.feed(b"".join(packets))
+        if len(came) < number:
+            late.append(number)
+
+    assert [_without_sets(Codec.H264, frame.data) for frame in came + demuxer.flush()] == [
+        u.data for u in units
+    ]
+    assert 50 <= len(late) < 60, "all of the first, and those later that needed no filling up"
+    assert demuxer.counters.broken == 0
+
+
+def test_a_sender_that_fills_up_packets_in_the_middle_of_pictures_is_never_trusted_again() -> None:
+    units = encoded_video(Codec.H264, 200)
+    pictures = _unbounded(units)
+    cut = 101
+
+    def padded(packets: list[bytes]) -> list[bytes]:
+        """The same picture with a packet in its middle that is filled up, and another for the rest."""
+        head, middle, *rest = packets
+        assert middle[3] & 0x30 == 0x10
+        return [head, _packet(0x100, 0, middle[4:180]), _packet(0x100, 0, middle[180:]), *rest]
+
+    for at in range(cut, 200, 7):
+        if not units[at].key:
+            pictures[at] = padded(pictures[at])
+    count, stream = -1, []
+    for packet in (each for packets in pictures for each in packets):
+        if packet[1] & 0x1F == 1 and packet[2] == 0:
+            count += 1
+            packet = packet[:3] + bytes((packet[3] & 0xF0 | count & 15,)) + packet[4:]
+        stream.append(packet)
+
+    frames, demuxer = _demuxed(b"".join(stream))
+
+    whole = [unit.data for unit in units]
+    wrong = [at for at, frame in enumerate(frames) if _without_sets(Codec.H264, frame.data) != whole[at]]
+    assert len(frames) == len(units)
+    assert wrong == [cut], "it costs one picture"
+    assert frames[cut + 1].discontinuity
+    assert demuxer.counters.broken == 1
+
+
+def test_a_lost_beginning_of_a_picture_does_not_shake_the_trust() -> None:
+    units = encoded_video(Codec.H264, 130)
+    demuxer, late = TsDemuxer(), []
+
+    for number, packets in enumerate(_unbounded(units)):
+        came = demuxer.feed(b"".join(packets[1:] if number == 101 else packets))
+        if not came:
+            late.append(number)
+
+    assert [number for number in late if number > 60] == [101]

@@ -96,7 +96,7 @@ export type LiveStream = "main" | "sub" | "compat";
 
 /** One way to watch a camera; `url` may hold a token that is good for a minute. */
 export interface LiveOption {
-  protocol: "webrtc" | "websocket" | "hls" | "rtsp" | "webtransport";
+  protocol: "webrtc" | "websocket" | "hls" | "rtsp" | "srt" | "webtransport";
   stream: LiveStream;
   url: string | null;
   playable: boolean;
@@ -104,6 +104,8 @@ export interface LiveOption {
   detail: string;
   mime_type: string | null;
   transcoded: boolean;
+  /** Of WebTransport's server: SHA-256 in base64. */
+  certificate_hashes?: string[];
 }
 
 /** The ways to watch a camera now, best first. */

@@ -42,9 +42,18 @@ test("a sub stream is sent where one is written, taken away where it is emptied,
   const both = { ...filled, subSource: " rtsp://u:p@192.0.2.10/2 " };
   expect(newCamera(both).sub_source).toBe("rtsp://u:p@192.0.2.10/2");
   expect(patchOf(both, { ...both, subSource: "" })).toEqual({ sub_source: null });
-  expect(check({ ...filled, subSource: "http://x" })).toEqual({ subSource: "source" });
+  expect(check({ ...filled, subSource: "http://x" })).toEqual({ subSource: "subSource" });
+  expect(check({ ...filled, subSource: "srt://192.0.2.10:9000" })).toEqual({ subSource: "subSource" });
   expect(serverErrors({ sub_source: "must begin with rtsp://" })).toEqual({ subSource: "must begin with rtsp://" });
   expect(formOf({ ...stored, sub_source: "rtsp://192.0.2.10/2" }).subSource).toBe("rtsp://192.0.2.10/2");
+});
+
+test("a source may be pulled by RTSP, called by SRT, or published to us", () => {
+  const good = ["rtsp://u:p@192.0.2.10/1", "SRT://192.0.2.10:9000", "srt://h:9000?streamid=yard&passphrase=0123456789"];
+  for (const source of [...good, "srt://[2001:db8::1]:9000", "whip://publish"])
+    expect(check({ ...filled, source })).toEqual({});
+  for (const source of ["srt://h", "srt://:9000", "srt://h:9000/path", "whip://elsewhere", "udp://h:9000", "rtsp://"])
+    expect(check({ ...filled, source })).toEqual({ source: "source" });
 });
 
 test("a change sends only what changed, so that a source that was not touched keeps its password", () => {

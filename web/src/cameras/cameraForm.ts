@@ -59,6 +59,8 @@ const HOURS: Record<string, number> = { ms: 1 / 3_600_000, s: 1 / 3600, min: 1 /
 const GIB: Record<string, number> = { B: 2 ** -30, KiB: 2 ** -20, MiB: 2 ** -10, GiB: 1, TiB: 1024 };
 const ID = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 const ADDRESS = /^rtsp:\/\/[^/\s]/i;
+/** Besides: called by SRT, or published to us. */
+const SOURCE = /^(?:rtsp:\/\/[^/\s]|srt:\/\/[^/\s?]+:\d+(?:\/?\?\S*)?$|whip:\/\/publish$)/i;
 const KIND = /^[a-z][a-z0-9_]{0,62}$/;
 const CLASS = /^[a-z0-9-]{1,63}$/;
 
@@ -130,6 +132,7 @@ export type FieldError =
   | "id"
   | "name"
   | "source"
+  | "subSource"
   | "retention"
   | "kinds"
   | "preRoll"
@@ -149,9 +152,9 @@ export function check(form: CameraForm): FieldErrors {
   const errors: FieldErrors = {};
   if (!ID.test(form.id)) errors.id = "id";
   if (form.name.trim() === "") errors.name = "name";
-  if (!ADDRESS.test(form.source.trim())) errors.source = "source";
+  if (!SOURCE.test(form.source.trim())) errors.source = "source";
   const subSource = form.subSource.trim();
-  if (subSource !== "" && !ADDRESS.test(subSource)) errors.subSource = "source";
+  if (subSource !== "" && !ADDRESS.test(subSource)) errors.subSource = "subSource";
   if (!(Number(form.retention) > 0)) errors.retention = "retention";
   if (form.eventKinds.length === 0 || !form.eventKinds.every((kind) => KIND.test(kind))) errors.eventKinds = "kinds";
   if (!isWithin(form.preRollS, 0, 60)) errors.preRollS = "preRoll";

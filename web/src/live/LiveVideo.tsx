@@ -1,6 +1,7 @@
 /** The moving picture of a live stream; what surrounds it is the tile's or the page's. */
 import { type RefObject, useEffect, useRef, useState } from "react";
 
+import { keepPlaying } from "./keepPlaying";
 import classes from "./live.module.css";
 import type { LiveMedia } from "./session";
 
@@ -25,6 +26,11 @@ export function LiveVideo({ video: ref, stream, muted, label, moving, dimmed }: 
     // Refused only for sound without a gesture; muted play is always allowed.
     if (stream) element.play().catch(() => undefined);
     return undefined;
+  }, [ref, stream]);
+
+  useEffect(() => {
+    const element = ref.current;
+    return element && stream !== null && !("attach" in stream) ? keepPlaying(element) : undefined;
   }, [ref, stream]);
 
   // A video whose session has ended turns black, so its last picture is kept aside while it is there.

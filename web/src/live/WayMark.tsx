@@ -43,7 +43,10 @@ export function WayMark({ camera, view, video }: Props) {
       data-stream={stream}
       title={t("way.help")}
     >
-      {t("way.label", { protocol: NAMES[view.protocol], stream: t(`way.${stream}`) })}
+      {t(view.protocol === "webtransport" ? "way.experimental" : "way.label", {
+        protocol: NAMES[view.protocol],
+        stream: t(`way.${stream}`),
+      })}
     </span>
   );
 }

@@ -7,6 +7,8 @@ export type ProblemCode =
   | "no_picture" // connected, yet no picture came
   | "frozen" // pictures stopped coming, and not for the camera's sake
   | "not_live" // the server has nothing to send yet
+  | "not_offered" // the way that the user chose is not there …
+  | "no_webtransport" // … or this browser cannot go it
   | "refused" // the server said no; `detail` is its text
   | "b_frames" // the stream cannot be played here …
   | "codec"; // … for this reason
@@ -42,7 +44,7 @@ export function retryDelayMs(problem: LiveProblem, attempt: number, random: () =
   if (isUnsupported(problem)) return UNSUPPORTED_MS;
   const wishMs = Math.min(LONGEST_WISH_MS, problem.retryAfterMs ?? 0);
   if (attempt === 0 && wishMs === 0) return 0;
-  const refused = problem.code === "refused" || problem.code === "not_live";
+  const refused = ["refused", "not_live", "not_offered", "no_webtransport"].includes(problem.code);
   const delayMs = backOffMs(attempt, refused ? LAST_REFUSED_MS : LAST_MS, random);
   // Later than asked by some chance, too.
   return delayMs >= wishMs ? delayMs : wishMs + (FIRST_MS / 2) * random();

@@ -25,7 +25,11 @@ export class CaptureClock {
   /** A binary message has come (docs/api/live-websocket.md). */
   noteMessage(data: ArrayBuffer, nowMs: number): void {
     if (data.byteLength < HEADER_BYTES) return;
-    const madeMs = Number(new DataView(data).getBigUint64(MADE_AT)) / 1e6;
+    this.noteMade(Number(new DataView(data).getBigUint64(MADE_AT)) / 1e6, nowMs);
+  }
+
+  /** Something has come that the server made at that Unix time. */
+  noteMade(madeMs: number, nowMs: number): void {
     if (nowMs - this.windowSinceMs > REMEMBERED_MS) {
       this.apartMs = [Infinity, this.apartMs[0]];
       this.windowSinceMs = nowMs;
@@ -35,8 +39,12 @@ export class CaptureClock {
 
   /** On the clock of `noteMessage`; NaN: not known. */
   capturedMs(mediaTimeS: number): number {
+    return this.firstEpochMs === null ? Number.NaN : this.hereMs(this.firstEpochMs + mediaTimeS * 1_000);
+  }
+
+  /** A Unix time of the server on the clock of `noteMade`; NaN: not known. */
+  hereMs(unixMs: number): number {
     const apartMs = Math.min(...this.apartMs);
-    if (this.firstEpochMs === null || apartMs === Infinity) return Number.NaN;
-    return this.firstEpochMs + mediaTimeS * 1_000 + apartMs;
+    return apartMs === Infinity ? Number.NaN : unixMs + apartMs;
   }
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 
 import type { LiveOption } from "../api/types";
-import { choose, obstacle, supported } from "./ladder";
+import { choose, insist, obstacle, supported } from "./ladder";
 
 const option = (change: Partial<LiveOption>): LiveOption => ({
   protocol: "webrtc",
@@ -38,5 +38,17 @@ describe("the ladder", () => {
   test("tells the server of H.265 only where it is played", () => {
     expect(supported((mime) => mime.includes("hvc1"))).toEqual(["h265"]);
     expect(supported(() => false)).toEqual([]);
+  });
+
+  test("never takes an experimental way by itself, and no other where the user insists on it", () => {
+    const quic = option({ protocol: "webtransport", url: "https://here/api/live/porch" });
+    expect(choose([webrtc, quic], () => true)).toBeNull();
+    expect(insist([option({}), quic], "webtransport", true)).toBe(quic);
+    expect(insist([option({}), quic], "webtransport", false)).toEqual({ code: "no_webtransport" });
+    expect(insist([option({})], "webtransport", true)).toEqual({ code: "not_offered" });
+    const away = { ...quic, url: null, playable: false, reason: "no_worker" };
+    expect(insist([away], "webtransport", true)).toEqual({ code: "unavailable" });
+    expect(insist([{ ...away, reason: "not_live" }], "webtransport", true)).toEqual({ code: "not_live" });
+    expect(insist([{ ...away, reason: "unsupported" }], "webtransport", true)).toEqual({ code: "codec" });
   });
 });

@@ -5,11 +5,13 @@
 import { api } from "../api/client";
 import type { IceServer, LiveOption, LiveOptions } from "../api/types";
 import type { LiveProblem } from "./backOff";
+import type { ChosenProtocol } from "./chosenProtocol";
 import { learnIceServers } from "./iceServers";
 import { MediaSourceSession } from "./mediaSource";
 import type { LiveEvents, LiveSession, LiveView } from "./session";
 import { sameSize, type TileSize } from "./tileSize";
 import type { Ways } from "./ways";
+import { hasWebTransport, WebTransportSession } from "./webTransport";
 import { problemOf, type ReceivedStats, WhepSession } from "./whep";
 
 /** Asked by a codec string of its most usual profile. */
@@ -45,6 +47,18 @@ export function obstacle(options: readonly LiveOption[]): LiveProblem {
   return { code: "unavailable" };
 }
 
+/** The way that the user has chosen, or why it cannot be gone. */
+export function insist(options: readonly LiveOption[], protocol: ChosenProtocol, able: boolean): LiveOption | LiveProblem {
+  const offered = options.filter((option) => option.protocol === protocol);
+  if (offered.length === 0) return { code: "not_offered" };
+  if (!able) return { code: "no_webtransport" };
+  const option = offered.find(({ playable, url }) => playable && url !== null);
+  if (option !== undefined) return option;
+  const reason = offered[0]?.reason;
+  if (reason === "not_live") return { code: "not_live" };
+  return { code: reason === "codec" || reason === "unsupported" ? "codec" : "unavailable" };
+}
+
 function isTypeSupported(mime: string): boolean {
   return typeof MediaSource !== "undefined" && MediaSource.isTypeSupported(mime);
 }
@@ -53,20 +67,32 @@ function asConfigured({ urls, username, credential }: IceServer): RTCIceServer {
   return username != null && credential != null ? { urls, username, credential } : { urls };
 }
 
+function sessionOf({ protocol, url, certificate_hashes: hashes = [] }: LiveOption, events: LiveEvents): Inner {
+  const address = url ?? "";
+  if (protocol === "webtransport") return new WebTransportSession(address, hashes, events);
+  return protocol === "webrtc" ? new WhepSession(address, events) : new MediaSourceSession(address, events);
+}
+
+type Inner = WhepSession | MediaSourceSession | WebTransportSession;
+
 export class LadderSession implements LiveSession {
-  private inner: WhepSession | MediaSourceSession | null = null;
+  private inner: Inner | null = null;
   private option: LiveOption | null = null;
   private closed = false;
   /** The size that the stream was chosen for. */
   private asked: TileSize | null = null;
   private asking = false;
 
-  /** ways: those that were left are passed over. size: of the tile; null: it shows the main stream. */
+  /**
+   * ways: those that were left are passed over. size: of the tile; null: it shows the main stream. only: what the user
+   * has chosen, instead of what is best.
+   */
   constructor(
     private readonly cameraId: string,
     private readonly events: LiveEvents,
     private readonly ways: Ways,
     private size: TileSize | null,
+    private readonly only: ChosenProtocol | null = null,
   ) {}
 
   async open(): Promise<void> {
@@ -78,6 +104,12 @@ export class LadderSession implements LiveSession {
       return;
     }
     if (this.closed) return;
+    if (this.only !== null) {
+      const option = insist(found.options, this.only, hasWebTransport());
+      if ("code" in option) this.events.onFailed(option);
+      else await this.begin(option);
+      return;
+    }
     const option = choose(found.options.filter((each) => !this.ways.isLeft(each)), isTypeSupported);
     if (option?.url == null) {
       // Whatever there is has failed: from the top again, after a while.
@@ -86,11 +118,12 @@ export class LadderSession implements LiveSession {
       this.events.onFailed(exhausted ? { code: "media" } : obstacle(found.options));
       return;
     }
+    await this.begin(option);
+  }
+
+  private async begin(option: LiveOption): Promise<void> {
     this.option = option;
-    this.inner =
-      option.protocol === "webrtc"
-        ? new WhepSession(option.url, this.events)
-        : new MediaSourceSession(option.url, this.events);
+    this.inner = sessionOf(option, this.events);
     await this.inner.open();
     void this.follow();
   }
@@ -123,10 +156,11 @@ export class LadderSession implements LiveSession {
     this.asking = false;
   }
 
-  private async choose(inner: WhepSession | MediaSourceSession): Promise<void> {
+  private async choose(inner: Inner): Promise<void> {
     try {
       const { options } = await this.ask();
-      const option = choose(options.filter(({ protocol }) => protocol === inner.view.protocol), isTypeSupported);
+      const same = options.filter(({ protocol }) => protocol === inner.view.protocol);
+      const option = this.only === null ? choose(same, isTypeSupported) : same.find(({ playable }) => playable) ?? null;
       if (option !== null && !this.closed) await inner.select(option.stream);
     } catch {
       // The picture stays as it is.

@@ -12,6 +12,8 @@ const HEADER_BYTES = 17;
 const EDGE_EVERY_MS = 200;
 /** A source buffer that has so much to take is stuck. */
 const MAX_QUEUED = 2_000;
+/** Pictures wait so long for the sound that is to come with them: some cameras announce sound and send none. */
+const SOUND_WITHIN_MS = 1_000;
 
 type Track = "video" | "audio";
 interface Message {
@@ -83,6 +85,10 @@ class Feed {
   }
 }
 
+function isTrack(name: string | undefined): name is Track {
+  return name === "video" || name === "audio";
+}
+
 function rangesOf(buffered: TimeRanges): Range[] {
   return Array.from({ length: buffered.length }, (_, n) => ({ start: buffered.start(n), end: buffered.end(n) }));
 }
@@ -92,6 +98,13 @@ export class MediaSourceSession implements Omit<LiveSession, "resize">, Attached
   private readonly source = new MediaSource();
   private readonly feeds = new Map<Track, Feed>();
   private readonly held: MessageEvent<string | ArrayBuffer>[] = [];
+  /**
+   * Media that came before each track was introduced; null once it is appended. Browsers fix the number of source
+   * buffers with the first media, so a track that is introduced after that cannot be added.
+   */
+  private early: ArrayBuffer[] | null = [];
+  private readonly promised = new Set<Track>();
+  private patience: ReturnType<typeof setTimeout> | undefined;
   private socket: WebSocket | null = null;
   private video: HTMLVideoElement | null = null;
   private closed = false;
@@ -176,6 +189,7 @@ export class MediaSourceSession implements Omit<LiveSession, "resize">, Attached
 
   close(): void {
     this.closed = true;
+    clearTimeout(this.patience);
     this.socket?.close();
   }
 
@@ -188,15 +202,32 @@ export class MediaSourceSession implements Omit<LiveSession, "resize">, Attached
       return;
     }
     this.bytes += data.byteLength;
+    if (this.early === null) this.append(data);
+    else if (this.early.length < MAX_QUEUED) this.early.push(data);
+  }
+
+  private append(data: ArrayBuffer): void {
     const track = TRACK_OF[new Uint8Array(data, 0, 1)[0] ?? -1];
     if (track !== undefined) this.feeds.get(track)?.append(data.slice(HEADER_BYTES));
   }
 
+  /** Every track is there, or not waited for any longer. */
+  private begin(): void {
+    clearTimeout(this.patience);
+    const early = this.early ?? [];
+    this.early = null;
+    if (!this.closed) for (const data of early) this.append(data);
+  }
+
   /** Another stream begins: its times are counted from an epoch of its own, and it may have no sound. */
   private greet({ stream, epoch_ms: epochMs, tracks }: Message): void {
+    if (this.early !== null && this.early.length > 0) this.begin(); // what came is of the stream before
     if (epochMs !== undefined) {
       const offset = this.clock.begin(epochMs);
       for (const feed of this.feeds.values()) feed.shift(offset);
+    }
+    for (const { track, mime } of this.early === null ? [] : (tracks ?? [])) {
+      if (isTrack(track) && mime !== null && MediaSource.isTypeSupported(mime)) this.promised.add(track);
     }
     const sound = this.feeds.get("audio");
     if (sound && tracks && !tracks.some(({ track, mime }) => track === "audio" && mime !== null)) {
@@ -212,16 +243,18 @@ export class MediaSourceSession implements Omit<LiveSession, "resize">, Attached
   }
 
   private introduce({ track, mime }: Message): void {
-    if ((track !== "video" && track !== "audio") || mime === undefined) return;
+    if (!isTrack(track) || mime === undefined) return;
     if (!MediaSource.isTypeSupported(mime)) {
       if (track === "video") this.events.onFailed({ code: "codec" });
       return; // sound that this browser does not play is left out
     }
     const feed = this.feeds.get(track);
     if (feed) feed.change(mime);
-    // A track that comes after others have begun cannot be added: browsers fix the number with the first media.
-    else if (track === "video" || this.bytes < 1 << 16) {
+    else if (this.early !== null) {
       this.feeds.set(track, new Feed(this.source.addSourceBuffer(mime), () => this.fail()));
+      this.promised.delete(track);
+      if (this.promised.size === 0) this.begin();
+      else if (track === "video") this.patience = setTimeout(() => this.begin(), SOUND_WITHIN_MS);
     } else if (this.lostSound) this.fail(); // begun anew, there is sound again
   }
 

@@ -5,6 +5,7 @@
 import { url } from "../api/client";
 import { type Effect, INITIAL, type LiveEvent, type LiveState, step } from "./machine";
 import { LadderSession } from "./ladder";
+import { chosenProtocol } from "./chosenProtocol";
 import { isUnsupported, type LiveProblem } from "./backOff";
 import type { LiveEvents, LiveMedia, LiveSession, LiveView } from "./session";
 import { sameSize, type TileSize } from "./tileSize";
@@ -34,7 +35,11 @@ export class LivePlayer {
   private timer: ReturnType<typeof setInterval> | null = null;
   private measured = { atMs: 0, bytes: 0 };
 
-  constructor(private readonly cameraId: string) {}
+  /** only: the way to watch that the user has chosen; null: the best. */
+  constructor(
+    private readonly cameraId: string,
+    private readonly only = chosenProtocol(),
+  ) {}
 
   readonly subscribe = (listener: () => void): (() => void) => {
     this.listeners.add(listener);
@@ -117,9 +122,9 @@ export class LivePlayer {
       },
     };
     const session: LiveSession =
-      this.overWebRtc && !this.ways.anyLeft
+      this.overWebRtc && !this.ways.anyLeft && this.only === null
         ? new WhepSession(url.whep(this.cameraId), events, undefined, this.size)
-        : new LadderSession(this.cameraId, events, this.ways, this.size);
+        : new LadderSession(this.cameraId, events, this.ways, this.size, this.only);
     this.session = session;
     this.measured = { atMs: 0, bytes: 0 };
     // The goodbye to a process that is gone may take its time: it must not hold up the new session.

@@ -7,7 +7,7 @@ import type { ProblemCode } from "./backOff";
 import type { LiveProtocol } from "./latencyWindow";
 
 export interface Way {
-  protocol: LiveProtocol | "rtsp";
+  protocol: LiveProtocol | "rtsp" | "srt";
   /** null while the server has not said which it is. */
   stream: LiveStream | null;
 }

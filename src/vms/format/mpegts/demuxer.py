@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from vms.format.errors import FormatError
 from vms.format.mpegts import tables
+from vms.format.mpegts.adts import AdtsReader
 from vms.format.mpegts.frames import TsFrame, frames_of
 from vms.format.mpegts.tables import PACKET_BYTES, SYNC, Elementary
 from vms.media import MediaKind
@@ -18,6 +19,10 @@ MAX_SOUND_BYTES = (
     1 << 16
 ) + 5  # what a PES packet can say of itself; of pictures alone it need not (§2.4.3.7)
 MAX_LINES = 64
+TRUST_AFTER = 50
+"""Pictures whose last packet was filled up, and no other: then a packet that is filled up ends its picture. Most senders
+do so, and do not say how long a picture is (§2.4.3.7), which would else be known with the beginning of the next."""
+_NEVER = -1
 _HALF = 1 << 32
 _WRAP = 1 << 33
 
@@ -31,6 +36,9 @@ class _Line:
     wanted: int = 0  # bytes of the PES packet, 0 when it does not say
     discontinuity: bool = False
     last: int | None = None  # the newest decoding time, unwrapped
+    adts: AdtsReader = field(default_factory=AdtsReader)
+    filled_up: bool = False  # the newest packet of what is coming
+    trust: int = 0  # pictures that a packet that was filled up has ended; _NEVER where one did not
 
     @property
     def is_video(self) -> bool:
@@ -124,7 +132,7 @@ class TsDemuxer:
         if section is not None:
             self._section(pid, section, payload, begins)
         elif line is not None:
-            self._pes(line, payload, begins, out)
+            self._pes(line, payload, begins, control & 2 > 0 and _is_filled_up(packet), out)
 
     def _count(self, pid: int, count: int, payload: bytes, jumps: bool, line: _Line | None) -> bool:
         """Whether a packet is the one before again, which senders may do (§2.4.3.3)."""
@@ -140,7 +148,7 @@ class TsDemuxer:
         if line is not None:
             if line.coming is not None:
                 self.counters.broken += 1
-            line.coming, line.discontinuity = None, True
+            line.coming, line.discontinuity, line.filled_up = None, True, False
         return False
 
     # tables
@@ -206,10 +214,18 @@ class TsDemuxer:
 
     # PES
 
-    def _pes(self, line: _Line, payload: bytes, begins: bool, out: list[TsFrame]) -> None:
+    def _pes(self, line: _Line, payload: bytes, begins: bool, filled_up: bool, out: list[TsFrame]) -> None:
         if begins:
+            if line.coming is not None and line.filled_up and line.trust != _NEVER:
+                line.trust += 1
             self._finish(line, out)
             line.coming, line.wanted = bytearray(), 0
+        elif line.filled_up and payload:
+            if line.coming is None and line.trust >= TRUST_AFTER:  # it was no end
+                self.counters.broken += 1
+                line.discontinuity = True
+            line.trust = _NEVER
+        line.filled_up = filled_up
         if line.coming is None:
             return
         before = len(line.coming)
@@ -221,7 +237,11 @@ class TsDemuxer:
         if size > (MAX_PES_BYTES if line.is_video else MAX_SOUND_BYTES):
             line.coming, line.discontinuity = None, True
             self.counters.broken += 1
-        elif line.wanted and size >= line.wanted:
+        elif (
+            size >= line.wanted if line.wanted else filled_up and line.is_video and line.trust >= TRUST_AFTER
+        ):
+            if not line.wanted:
+                line.trust += 1
             self._finish(line, out)
 
     def _finish(self, line: _Line, out: list[TsFrame]) -> None:
@@ -234,12 +254,28 @@ class TsDemuxer:
             pts, dts, payload = _parse_pes(data[: line.wanted or None])
             dts = _unwrapped(dts, self._last if line.last is None else line.last)
             pts = _unwrapped(pts, dts)
-            out += frames_of(line.elementary, payload, dts, pts, line.discontinuity)
             self._last = line.last = dts
-            line.discontinuity = False
+            lost, line.discontinuity = line.discontinuity, False
+            before = len(out)
+            out += frames_of(line.elementary, payload, dts, pts, discontinuity=lost, adts=line.adts)
+            if len(out) == before:
+                line.discontinuity = lost  # nothing that could tell it
         except FormatError:
             self.counters.broken += 1
             line.discontinuity = True
+
+
+def _is_filled_up(packet: bytes) -> bool:
+    """Whether the adaptation field holds bytes that mean nothing (§2.4.3.4)."""
+    size, at = packet[4], 6
+    if size == 0:
+        return True
+    flags = packet[5]
+    at += 6 * bool(flags & 0x10) + 6 * bool(flags & 0x08) + bool(flags & 0x04)
+    for optional in (0x02, 0x01):  # private data, extension: each says its length
+        if flags & optional and at < PACKET_BYTES:
+            at += 1 + packet[at]
+    return at < 5 + size
 
 
 def _parse_pes(data: bytes) -> tuple[int, int, bytes]:

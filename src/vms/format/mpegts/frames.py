@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from vms.format import aac, h264, h265, nal
 from vms.format.errors import FormatError
-from vms.format.mpegts.adts import split_adts
+from vms.format.mpegts.adts import AdtsReader
 from vms.format.mpegts.tables import CLOCK_RATE, Elementary
 from vms.media import Codec
 
@@ -36,15 +36,17 @@ class TsFrame(NamedTuple):
     channels: int = 0
 
 
-def frames_of(line: Elementary, payload: bytes, dts: int, pts: int, discontinuity: bool) -> Iterator[TsFrame]:
-    """The frames in one PES packet of a line. Raises FormatError."""
+def frames_of(
+    line: Elementary, payload: bytes, dts: int, pts: int, *, discontinuity: bool, adts: AdtsReader
+) -> Iterator[TsFrame]:
+    """The frames that one PES packet of a line completes. adts: of that line. Raises FormatError."""
     match line.codec:
         case Codec.H264:
             yield _picture(line, payload, dts, pts, discontinuity)
         case Codec.H265:
             yield _picture(line, payload, dts, pts, discontinuity)
         case Codec.AAC:
-            yield from _aac(line, payload, pts, discontinuity)
+            yield from _aac(line, payload, pts, discontinuity, adts)
         case Codec.OPUS:
             yield from _opus(line, payload, pts, discontinuity)
         case _:
@@ -67,10 +69,10 @@ def _picture(line: Elementary, payload: bytes, dts: int, pts: int, discontinuity
     return TsFrame(line.pid, line.codec, data, dts, pts, codec.is_key(data), discontinuity, sets)
 
 
-def _aac(line: Elementary, payload: bytes, pts: int, discontinuity: bool) -> Iterator[TsFrame]:
-    samples = 0
-    for frame in split_adts(payload):
-        at = pts + samples * CLOCK_RATE // frame.sample_rate
+def _aac(
+    line: Elementary, payload: bytes, pts: int, discontinuity: bool, adts: AdtsReader
+) -> Iterator[TsFrame]:
+    for frame, at in adts.read(payload, pts, lost=discontinuity):
         sets = (aac.build_config(frame.sample_rate, frame.channels),) if frame.channels else ()
         yield TsFrame(
             line.pid,
@@ -84,7 +86,7 @@ def _aac(line: Elementary, payload: bytes, pts: int, discontinuity: bool) -> Ite
             frame.sample_rate,
             frame.channels,
         )
-        samples, discontinuity = samples + 1024, False
+        discontinuity = False
 
 
 def _opus(line: Elementary, payload: bytes, pts: int, discontinuity: bool) -> Iterator[TsFrame]:

@@ -30,10 +30,11 @@ _STREAM_ID = {Codec.H264: 0xE0, Codec.H265: 0xE0, Codec.AAC: 0xC0, Codec.OPUS: 0
 class TsMuxer:
     """A program of `tracks`; those that cannot be in one are left out, see `tracks`.
 
+    before: the muxer whose stream goes on here with other tracks: receivers see a new version of its tables.
     Raises FormatError when none is left.
     """
 
-    def __init__(self, tracks: Sequence[Track]) -> None:
+    def __init__(self, tracks: Sequence[Track], before: "TsMuxer | None" = None) -> None:
         self.tracks = tuple(track for track in tracks if track.codec in MUXABLE)
         if not self.tracks:
             raise FormatError("MPEG-TS can hold H.264, H.265, AAC and Opus; the stream has none of them")
@@ -41,11 +42,12 @@ class TsMuxer:
         timed = next((t for t in self.tracks if t.kind is MediaKind.VIDEO), self.tracks[0])
         self._clock_id = timed.id
         lines = [Elementary(self._pids[t.id], t.codec, t.channels) for t in self.tracks]
+        self._version: int = 0 if before is None else before._version + 1 & 31
         self._sections = (
             (tables.PAT_PID, tables.pat_section()),
-            (PMT_PID, tables.pmt_section(lines, self._pids[timed.id], 0)),
+            (PMT_PID, tables.pmt_section(lines, self._pids[timed.id], self._version)),
         )
-        self._counters: dict[int, int] = {}
+        self._counters: dict[int, int] = {} if before is None else dict(before._counters)
         self._tables_at: int | None = None
 
     def packets(self, unit: AccessUnit) -> bytes:

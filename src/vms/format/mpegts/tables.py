@@ -4,7 +4,7 @@ Belongs here: PAT and PMT, both ways. Does not: packets (muxer, demuxer).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vms.format.errors import FormatError
 from vms.media import Codec
@@ -28,6 +28,20 @@ STREAM_TYPES: Mapping[Codec, int] = {
     Codec.OPUS: 0x06,  # private data, said by descriptors
 }
 _BY_TYPE = {number: codec for codec, number in STREAM_TYPES.items() if codec is not Codec.OPUS}
+_NAMES: Mapping[int, str] = {
+    0x01: "MPEG-1 video",
+    0x02: "MPEG-2 video",
+    0x03: "MPEG-1 audio",
+    0x04: "MPEG-2 audio",
+    0x06: "private data",
+    0x10: "MPEG-4 video",
+    0x11: "AAC in LATM",
+    0x15: "metadata",
+    0x33: "H.266",
+    0x81: "AC-3",
+    0x86: "SCTE 35",
+    0x87: "E-AC-3",
+}
 _REGISTRATION, _EXTENSION = 0x05, 0x7F
 _OPUS_EXTENSION = 0x80
 _PAT_ID, _PMT_ID = 0x00, 0x02
@@ -56,11 +70,22 @@ def crc32(data: bytes) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Elementary:
-    """One line of a program. codec: None for what we cannot use. channels: of Opus, 0 for others."""
+    """One line of a program. codec: None for what we cannot use. channels: of Opus, 0 for others.
+
+    stream_type: what the program says it is (ISO/IEC 13818-1 table 2-34).
+    """
 
     pid: int
     codec: Codec | None
     channels: int = 0
+    stream_type: int = field(default=0, compare=False)
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        if self.codec is not None:
+            return self.codec.value
+        return _NAMES.get(self.stream_type, f"stream type 0x{self.stream_type:02x}")
 
 
 def pat_section(version: int = 0) -> bytes:
@@ -109,7 +134,7 @@ def parse_pmt(section: bytes) -> list[Elementary]:
 
 def _line(pid: int, stream_type: int, about: bytes) -> Elementary:
     if stream_type != STREAM_TYPES[Codec.OPUS]:
-        return Elementary(pid, _BY_TYPE.get(stream_type))
+        return Elementary(pid, _BY_TYPE.get(stream_type), stream_type=stream_type)
     opus, channels, at = False, 2, 0
     while at + 2 <= len(about):
         tag, value = about[at], about[at + 2 : at + 2 + about[at + 1]]
@@ -117,7 +142,7 @@ def _line(pid: int, stream_type: int, about: bytes) -> Elementary:
         if tag == _EXTENSION and len(value) >= 2 and value[0] == _OPUS_EXTENSION and 0 < value[1] <= 8:
             channels = value[1]
         at += 2 + about[at + 1]
-    return Elementary(pid, Codec.OPUS, channels) if opus else Elementary(pid, None)
+    return Elementary(pid, Codec.OPUS if opus else None, channels if opus else 0, stream_type)
 
 
 def _section(table: int, number: int, version: int, body: bytes) -> bytes:

@@ -1,0 +1,122 @@
+"""WebTransport over a bad link, in Chromium with the player of our web app: pictures go on, and are not old."""
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.async_api import Page, Route, async_playwright, expect
+from tests.e2e.browser import ARGUMENTS
+from tests.stream.lossy_quic import lossy_quic
+
+from vms.app.single import System
+from vms.config import Config, HttpConfig, RtspConfig, TranscodeConfig, WebRtcConfig, WebTransportConfig
+from vms.virtual_camera import CameraOptions, VirtualCameraServer
+
+pytestmark = [pytest.mark.e2e, pytest.mark.needs("chromium")]
+LIVE = re.compile(r"/api/v1/cameras/porch/live\?")
+SHOWN = """tile => ({
+    frames: tile.querySelector('video').getVideoPlaybackQuality().totalVideoFrames,
+    ageMs: parseFloat(tile.querySelector('[class*=latency]')?.textContent ?? 'NaN'),
+})"""
+
+
+@pytest.fixture
+async def system(tmp_path: Path) -> AsyncIterator[System]:
+    options = CameraOptions(pattern=True, width=640, height=360, bitrate=800_000)
+    cameras = VirtualCameraServer(options)
+    await cameras.start()
+    config = Config(
+        data_dir=tmp_path / "data",
+        http=HttpConfig(port=0),
+        webrtc=WebRtcConfig(port=0),
+        rtsp=RtspConfig(enabled=False),
+        transcode=TranscodeConfig(streams=0),
+        webtransport=WebTransportConfig(port=0),
+    )
+    system = System(config)
+    await system.start()
+    body = {"id": "porch", "name": "Porch", "source": cameras.cameras[0].source.reveal(), "record": "off"}
+    async with httpx.AsyncClient(base_url=system.url) as client:
+        (await client.post("/api/v1/cameras", json=body)).raise_for_status()
+    yield system
+    await system.stop()
+    await cameras.stop()
+
+
+@pytest.fixture
+async def page() -> AsyncIterator[Page]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
+        context = await browser.new_context(locale="en-GB")
+        yield await context.new_page()
+        await browser.close()
+
+
+async def served_at(system: System) -> int:
+    async with httpx.AsyncClient(base_url=system.url) as client, asyncio.timeout(30):
+        while True:
+            options = (await client.get("/api/v1/cameras/porch/live")).json()["options"]
+            if options[-1]["playable"]:
+                return httpx.URL(options[-1]["url"]).port or 0
+            await asyncio.sleep(0.1)
+
+
+async def through(page: Page, system: System, port: int) -> None:
+    """Open the page, whose WebTransport goes to that port."""
+
+    async def redirect(route: Route) -> None:
+        response = await route.fetch()
+        document: dict[str, Any] = await response.json()
+        for option in document["options"]:
+            if option["protocol"] == "webtransport" and option["url"]:
+                option["url"] = str(httpx.URL(option["url"]).copy_with(port=port))
+        await route.fulfill(response=response, body=json.dumps(document))
+
+    await page.route(LIVE, redirect)
+    await page.goto(f"{system.url}/?protocol=webtransport")
+
+
+async def more_pictures(page: Page, count: int) -> dict[str, float]:
+    tile = page.get_by_test_id("tile-porch")
+    before = (await tile.evaluate(SHOWN))["frames"]
+    async with asyncio.timeout(30):
+        while True:
+            found: dict[str, float] = await tile.evaluate(SHOWN)
+            if found["frames"] >= before + count:
+                return found
+            await asyncio.sleep(0.1)
+
+
+async def test_with_five_per_cent_lost_pictures_go_on_and_are_not_old(page: Page, system: System) -> None:
+    async with lossy_quic(await served_at(system), loss=0.05, delay_s=0.01) as (relay, port):
+        await through(page, system, port)
+        tile = page.get_by_test_id("tile-porch")
+        await expect(tile).to_have_attribute("data-state", "live", timeout=30_000)
+        relay.begin_losing()
+        ages_ms = []
+        for _ in range(4):
+            found = await more_pictures(page, 25)
+            ages_ms.append(found["ageMs"])
+        assert relay.lost > 10
+        assert max(ages_ms) < 1_000, "it would grow if everything lost held up all that follows"
+        assert await tile.get_attribute("data-state") == "live"
+
+
+async def test_a_link_that_dies_is_noticed_and_the_view_comes_back_with_it(
+    page: Page, system: System
+) -> None:
+    async with lossy_quic(await served_at(system), loss=1) as (relay, port):
+        await through(page, system, port)
+        tile = page.get_by_test_id("tile-porch")
+        await expect(tile).to_have_attribute("data-state", "live", timeout=30_000)
+        await more_pictures(page, 10)
+        relay.begin_losing()
+        await expect(tile).to_have_attribute("data-state", re.compile("reconnecting|failed"), timeout=30_000)
+        relay.losing = False
+        await expect(tile).to_have_attribute("data-state", "live", timeout=30_000)
+        await more_pictures(page, 25)
