@@ -1,4 +1,5 @@
 import random
+import re
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from vms.common.clock import NS
 from vms.common.ids import camera_id, uuid7
 from vms.common.quantities import format_duration, format_size, parse_duration_s, parse_size_bytes
 from vms.common.source_url import SourceUrl, with_credentials
+from vms.common.srt_url import SrtUrl
 
 
 @pytest.mark.parametrize(
@@ -145,3 +147,49 @@ def test_a_sub_stream_cannot_be_published() -> None:
     assert Camera.model_validate(camera).source.scheme == "whip"
     with pytest.raises(ValueError, match="sub_source"):
         Camera.model_validate(camera | {"sub_source": "whip://publish"})
+
+
+def test_an_address_for_srt_says_whom_to_call_and_shows_no_secret() -> None:
+    text = "srt://[2001:db8::1]:9000?streamid=%23!::r=yard,m=request&passphrase=a%20b%26c+d-0123&latency=250&pbkeylen=32"
+    source = SourceUrl(text)
+    address = SrtUrl.parse(source.reveal())
+
+    assert (address.host, address.port, address.latency_ms, address.key_bytes) == (
+        "2001:db8::1",
+        9000,
+        250,
+        32,
+    )
+    assert (address.stream_id, address.passphrase) == ("#!::r=yard,m=request", "a b&c+d-0123")
+    assert (source.scheme, source.port) == ("srt", 9000)
+    for shown in (str(source), repr(source), repr(address), address.safe):
+        assert "0123" not in shown
+        assert "yard" not in shown
+    assert SourceUrl("srt://h:1?mode=caller&pkt_size=1316").reveal() == "srt://h:1?mode=caller&pkt_size=1316"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("srt://h", "no port"),
+        ("srt://:9000", "no host"),
+        ("srt://u:p@h:9000", "no user name"),
+        ("srt://h:9000/stream", "has a path"),
+        ("srt://h:9000?streamid=#!::r=x", "%23"),
+        ("srt://h:9000?passphrase=short", "10 to 79"),
+        ("srt://h:9000?passphrase=" + "x" * 80, "10 to 79"),
+        ("srt://h:9000?passphrase=0123456789&passphrase=0123456789", "twice"),
+        ("srt://h:9000?pass=0123456789", "not known"),
+        ("srt://h:9000?latency", "not known"),
+        ("srt://h:9000?latency=200000", "milliseconds"),
+        ("srt://h:9000?latency=-1", "milliseconds"),
+        ("srt://h:9000?pbkeylen=8", "16, 24, 32"),
+        ("srt://h:9000?mode=listener", "whip://publish"),
+        ("srt://h:9000?streamid=" + "x" * 513, "512"),
+        ("srt://h:9000?passphrase=hunter2hunter2%FF", "passphrase is no UTF-8"),
+    ],
+)
+def test_an_address_for_srt_that_cannot_be_called_is_refused_with_what_to_write(text: str, told: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(told)) as caught:
+        SourceUrl(text)
+    assert "0123456789" not in str(caught.value)

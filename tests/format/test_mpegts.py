@@ -276,6 +276,31 @@ def test_a_picture_of_a_million_nal_units_and_sound_without_end_are_refused() ->
     assert demuxer.counters.broken == 2
 
 
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, 1 << 32), st.integers(0, 400))
+def test_the_next_packet_is_where_two_begin_or_the_data_ends(seed: int, begins: int) -> None:
+    noise = Random(seed)
+    data = bytes(noise.choices([0x47, 0x0A, 1], [1, 2, 2], k=noise.randint(0, 600)))
+    expected = len(data)
+    for at in range(begins, len(data)):
+        if data[at] == 0x47 and (at + PACKET_BYTES >= len(data) or data[at + PACKET_BYTES] == 0x47):
+            expected = at
+            break
+
+    assert TsDemuxer()._next_packet(data, min(begins, len(data))) == expected
+
+
+def test_a_table_and_a_packet_that_were_cut_by_a_loss_are_given_up() -> None:
+    tables, demuxer = _tables(_MAP), TsDemuxer()
+    demuxer.feed(tables[: PACKET_BYTES + 100])
+
+    demuxer.lost()
+    demuxer.feed(tables[PACKET_BYTES + 100 :] + tables)
+
+    assert len(demuxer.lines) == 2
+    assert demuxer.counters.lost == 0
+
+
 @pytest.mark.parametrize("first", [1, 5, 6, 20])
 def test_a_pes_packet_may_begin_with_a_few_bytes_of_its_header(first: int) -> None:
     demuxer = TsDemuxer()

@@ -209,3 +209,19 @@ def test_the_timeline_goes_on_over_a_reconnection() -> None:
     before, after = session.sink.units[-2:]
     assert after.discontinuity
     assert (after.dts - before.dts) / 90_000 == pytest.approx(30, abs=0.1)
+
+
+def test_what_was_reported_of_a_track_that_is_gone_moves_no_later_one() -> None:
+    session = Session(VIDEO, AUDIO)
+    video, audio = session.tracks
+    session.send(video, 0, key=True)
+    session.send(audio, 0)
+    session.feed.align(audio, 1_000 * NS, 0)
+    session.feed.remove(audio)
+    later = session.feed.add(AUDIO)
+    session.send(later, 0)
+    before = later.timeline_ns(0)
+
+    session.feed.align(video, 999 * NS, 0)
+
+    assert later.timeline_ns(0) == before

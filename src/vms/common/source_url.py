@@ -7,9 +7,11 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-SCHEMES = ("rtsp", "whip")
+from vms.common.srt_url import SrtUrl
+
+SCHEMES = ("rtsp", "srt", "whip")
 PUBLISHED = "whip://publish"
-"""A camera that is not pulled: somebody publishes its stream to us (RFC 9725)."""
+"""A camera that is not pulled: somebody publishes its stream to us, by WHIP (RFC 9725) or SRT."""
 _NOT_IN_A_URL = re.compile(r"[\x00-\x20\x7f]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _PATH_VALUE = re.compile(r"=[^/]*")
@@ -32,7 +34,7 @@ class SourceUrl:
         except ValueError as error:
             raise ValueError("is no URL; write rtsp://user:password@host[:port]/path") from error
         if parts.scheme.lower() not in SCHEMES:
-            raise ValueError(f"must begin with rtsp://, or be {PUBLISHED}")
+            raise ValueError(f"must begin with rtsp:// or srt://, or be {PUBLISHED}")
         if parts.scheme.lower() == "whip" and text.strip().lower() not in ("whip:", "whip://", PUBLISHED):
             raise ValueError(
                 f"must be {PUBLISHED}: publishers show the token of the API, and need no address"
@@ -41,6 +43,8 @@ class SourceUrl:
             parts, text = urlsplit(PUBLISHED), PUBLISHED
         if not parts.hostname:
             raise ValueError("names no host; write rtsp://user:password@host[:port]/path")
+        if parts.scheme.lower() == "srt":
+            SrtUrl.parse(text)
         _refuse_ambiguity(text.strip(), parts)
         self._text = text.strip()
         self.scheme = parts.scheme.lower()

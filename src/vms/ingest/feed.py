@@ -47,6 +47,7 @@ class Feed:
         that goes on does not move (of any unit, where there is sound alone).
     request_key: asks the camera for a key picture, once it plays.
     last_picture_capture_ns: when that picture was taken, Unix ns; None before the first.
+    delay_ns: by which the transport holds everything back on purpose, so that what is lost can come again.
     """
 
     def __init__(self, hub: Hub, clock: Clock) -> None:
@@ -61,6 +62,7 @@ class Feed:
         self.last_arrival_ns = clock.monotonic_ns()
         self.last_picture_ns = self.last_arrival_ns
         self.last_picture_capture_ns: int | None = None
+        self.delay_ns = 0
         self.wall_minus_monotonic_ns = clock.wall_ns() - clock.monotonic_ns()
         self._hub = hub
         self._clock = clock
@@ -82,6 +84,7 @@ class Feed:
     def remove(self, feed: TrackFeed) -> None:
         """Take back a line that the camera will not send."""
         self.tracks.remove(feed)
+        self._offsets_ns.pop(feed.track.id, None)
 
     def announce(self) -> None:
         """Tell the hub what the stream consists of, as far as that is known."""

@@ -11,7 +11,7 @@ from vms.wire.webrtc.peer import CloseReason, Peer
 from vms.wire.webrtc.receiver import MediaReceiver, PublisherCounters
 from vms.wire.webrtc.reception import Incoming
 
-NO_PUBLISHER = ("no_publisher", "waits for a publisher; send one to the camera's WHIP address")
+NO_PUBLISHER = ("no_publisher", "waits for a publisher; send one to the camera's WHIP or SRT address")
 
 
 class Publication:
@@ -57,13 +57,19 @@ class Publication:
         feed = self._feed
         feed.request_key = None
         media = feed.pushed > 0
-        if not media:  # the place is for the next one, as if this one had never come
-            for track in self._tracks:
-                feed.remove(track)
-            feed.due = False
-            feed.undecodable_since_ns = None
-            feed.waiting = NO_PUBLISHER
+        if not media:
+            take_back(feed, self._tracks)
         self._on_closed(reason, media)
+
+
+def take_back(feed: Feed, tracks: Sequence[TrackFeed]) -> None:
+    """Make a place the next publisher's, as if this one, which brought no media, had never come."""
+    for track in tracks:
+        feed.remove(track)
+    feed.due = False
+    feed.delay_ns = 0
+    feed.undecodable_since_ns = None
+    feed.waiting = NO_PUBLISHER
 
 
 def _track(number: int, incoming: Incoming) -> Track:

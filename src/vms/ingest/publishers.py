@@ -1,18 +1,19 @@
-"""Publishers: who sends a camera's stream to us by WHIP (RFC 9725), instead of being pulled.
+"""Publishers: who sends a camera's stream to us by WHIP (RFC 9725) or SRT, instead of being pulled.
 
 A camera whose source is `whip://publish` opens a place for one publisher. An offer takes the place; when the
 publisher goes, the place is free again. The UDP port is open while this process has such a camera.
 
-Belongs here: places, sessions, the endpoint. Does not: HTTP (vms.api), RTP (vms.wire.webrtc.receiver), what a
-source does with its place (vms.ingest.whip_source).
+Belongs here: places, sessions, the endpoint. Does not: HTTP (vms.api), RTP (vms.wire.webrtc.receiver), SRT
+(vms.ingest.srt), what a source does with its place (vms.ingest.whip_source).
 """
 
 import asyncio
 import contextlib
 import secrets
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from vms.common.clock import NS, Clock
 from vms.common.errors import NotFound, Unavailable
@@ -67,14 +68,41 @@ class PublishRestarted:
     fragment: str
 
 
-class Place:
-    """Where one camera's publisher is. ended: set when one that had brought media has gone."""
+class Published(Protocol):
+    """A publisher that has its place, by WHIP or SRT."""
 
-    def __init__(self, camera_id: CameraId, feed: Feed) -> None:
+    @property
+    def last_packet_ns(self) -> int:
+        """Monotonic time of the last that came of it."""
+
+    def end(self) -> None:
+        """Send it away; without effect on one that has ended."""
+
+
+class Place:
+    """Where one camera's publisher is. ended: set when one that had brought media has gone.
+
+    on_change: told when a publisher has come or gone.
+    """
+
+    def __init__(self, camera_id: CameraId, feed: Feed, tell_waiting: Callable[[], None]) -> None:
         self.camera_id = camera_id
         self.feed = feed
-        self.publication: Publication | None = None
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.on_change: Callable[[], None] | None = None
+        self._publication: Published | None = None
+        self._tell_waiting = tell_waiting
+
+    @property
+    def publication(self) -> Published | None:
+        return self._publication
+
+    @publication.setter
+    def publication(self, publication: Published | None) -> None:
+        self._publication = publication
+        if self.on_change is not None:
+            self.on_change()
+        self._tell_waiting()
 
     @property
     def is_open(self) -> bool:
@@ -125,7 +153,7 @@ class Publishers:
         if camera_id in self._places:
             raise SourceUnsupported(f"{camera_id}: one stream of a camera can be published; pull the other")
         self._open()
-        place = self._places[camera_id] = Place(camera_id, feed)
+        place = self._places[camera_id] = Place(camera_id, feed, self._tell_waiting)
         self._tell_waiting()
         try:
             yield place
@@ -153,16 +181,17 @@ class Publishers:
         assert endpoint is not None
         peer = endpoint.accept(offer)
         session_id = f"{self._worker}.{secrets.token_urlsafe(18)}"
-        place.publication = Publication(
+        publication = Publication(
             peer,
             incoming,
             place.feed,
             self._clock,
             on_closed=lambda reason, media: self._closed(place, session_id, reason, media=media),
         )
+        place.publication = publication
         session = PublishSession(camera_id, _etag(), offer.ice_ufrag, offer.transport)
         self._sessions[session_id] = session
-        self._publications[session_id] = place.publication
+        self._publications[session_id] = publication
         self.sessions_begun += 1
         return PublishAnswer(session_id, write_reception_answer(offer, self._local(peer), incoming), session)
 
@@ -248,10 +277,9 @@ class Publishers:
         publication = self._publications.pop(session_id)
         if self._endpoint is not None:
             self._endpoint.remove(publication.peer)
-        place.publication = None
         if media and not place.ended.done():
             place.ended.set_result(_WHY.get(reason, "the publisher left"))
-        self._tell_waiting()
+        place.publication = None
 
     def _tell_waiting(self) -> None:
         waiting, self._waiting = self._waiting, []

@@ -23,6 +23,7 @@ class Session(Protocol):
     """What a track needs of the session that it is part of."""
 
     wall_minus_monotonic_ns: int
+    delay_ns: int
     last_arrival_ns: int
     fault: FormatError | None
 
@@ -72,7 +73,7 @@ class TrackFeed:
         else:
             self._anchor_ns += delay_ns >> 10  # follows a slow camera clock within a minute
         if self._report is None:
-            capture_ns = self._anchor_ns + elapsed_ns + session.wall_minus_monotonic_ns
+            capture_ns = self._anchor_ns + elapsed_ns + session.wall_minus_monotonic_ns - session.delay_ns
         else:
             capture_ns = self._report[0] + (rtp_timestamp - self._report[1]) * NS // self._rate
         capture_ns = max(capture_ns, self._last_capture_ns)
@@ -156,7 +157,7 @@ class TrackFeed:
         self._report = None
         self._discontinuity = True
         if self._video:
-            now_ns = arrival_ns + self._session.wall_minus_monotonic_ns
+            now_ns = arrival_ns + self._session.wall_minus_monotonic_ns - self._session.delay_ns
             detail = "the camera's clock jumped"
             self._session.gap(
                 Gap(self._last_capture_ns, max(now_ns, self._last_capture_ns), GapReason.CLOCK_JUMP, detail)

@@ -5,6 +5,7 @@ Whatever bytes come, it finds the next packet, counts what was wrong, and goes o
 Belongs here: packets, continuity, PES, 33-bit times. Does not: codecs (frames), wall-clock time.
 """
 
+import re
 from dataclasses import dataclass, field
 
 from vms.format.errors import FormatError
@@ -22,7 +23,10 @@ MAX_LINES = 64
 TRUST_AFTER = 50
 """Pictures whose last packet was filled up, and no other: then a packet that is filled up ends its picture. Most senders
 do so, and do not say how long a picture is (§2.4.3.7), which would else be known with the beginning of the next."""
+TRUST_AT_END = 5
+"""With the end of the stream behind such a packet there is less to lose."""
 _NEVER = -1
+_TWO_PACKETS = re.compile(rb"\x47(?=.{%d}\x47)" % (PACKET_BYTES - 1), re.DOTALL)
 _HALF = 1 << 32
 _WRAP = 1 << 33
 
@@ -91,22 +95,33 @@ class TsDemuxer:
         self._rest = data[at:]
         return out
 
-    def flush(self) -> list[TsFrame]:
-        """What was still coming, where the stream ends."""
+    def lost(self) -> None:
+        """Something is missing before what is fed next: what had begun is given up. Continuity counters, of 4 bits, fit
+        again behind every sixteenth packet."""
+        self._rest = b""
+        self._continuity.clear()
+        for section in self._sections.values():
+            section.begun = False
+            section.data.clear()
+        for line in self._taken.values():
+            self._tear(line)
+
+    def flush(self, *, torn: bool = False) -> list[TsFrame]:
+        """What was still coming, where the stream ends. torn: anywhere, so only pictures whose last packet was filled up
+        by a sender who does so, which are whole."""
         out: list[TsFrame] = []
         for line in self._taken.values():
-            self._finish(line, out)
+            if not torn or (line.filled_up and line.trust >= TRUST_AT_END and not line.wanted):
+                self._finish(line, out)
         return out
 
     def _next_packet(self, data: bytes, at: int) -> int:
         """Where two packets, or the last bytes of the data, seem to begin."""
-        while True:
-            at = data.find(SYNC, at)
-            if at < 0:
-                return len(data)
-            if at + PACKET_BYTES >= len(data) or data[at + PACKET_BYTES] == SYNC:
-                return at
-            at += 1
+        found = _TWO_PACKETS.search(data, at)
+        if found is not None:
+            return found.start()
+        at = data.find(SYNC, max(at, len(data) - PACKET_BYTES))
+        return at if at >= 0 else len(data)
 
     def _packet(self, packet: bytes, out: list[TsFrame]) -> None:
         self.counters.packets += 1
@@ -146,10 +161,14 @@ class TsDemuxer:
             return False
         self.counters.lost += 1
         if line is not None:
-            if line.coming is not None:
-                self.counters.broken += 1
-            line.coming, line.discontinuity, line.filled_up = None, True, False
+            self._tear(line)
         return False
+
+    def _tear(self, line: _Line) -> None:
+        """Something of a line is missing."""
+        if line.coming is not None:
+            self.counters.broken += 1
+        line.coming, line.discontinuity, line.filled_up = None, True, False
 
     # tables
 
