@@ -67,7 +67,8 @@ class Directory:
 
     def viewers(self, camera_id: CameraId) -> int:
         """Viewers of a camera over all stream workers."""
-        return sum(status.viewers.get(camera_id, 0) for status in self.workers("stream"))
+        serving = [*self.workers("stream"), *self.workers("quic"), *self.workers("srt")]
+        return sum(status.viewers.get(camera_id, 0) for status in serving)
 
     def _silent(self, heard: _Heard) -> bool:
         if not self._bus.connected or self._connected_ns is None:

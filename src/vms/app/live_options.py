@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vms.app.convert import tracks_of
+from vms.app.places import Places
 from vms.app.remote import RemoteLive, RemoteStreams
 from vms.common.clock import Clock
 from vms.common.ids import CameraId
@@ -15,6 +16,8 @@ from vms.config import Config
 from vms.stream.hls import hls_path
 from vms.stream.http.token import LIFETIME_NS, WATCH, mint
 from vms.stream.ladder import USUAL_SUPPORT, LiveProtocol, Offered, Option, ladder
+from vms.stream.quic.address import WebTransportAt, webtransport_path
+from vms.stream.srt.access import srt_url
 from vms.stream.websocket.service import live_path
 
 NO_WORKER = "no_worker"
@@ -32,6 +35,7 @@ class LiveOption:
     detail: str
     mime_type: str | None
     transcoded: bool
+    certificate_hashes: Sequence[str] = ()
 
 
 class Ladders:
@@ -56,6 +60,8 @@ class Ladders:
             preferred,
             USUAL_SUPPORT | frozenset(supports),
             transcodes=self._config.transcode.streams != 0,
+            webtransport=self._config.webtransport.port is not None,
+            srt=bool(self._config.srt.port) and self._config.runs_srt,  # 0 is a port that nobody knows here
         )
         port = self._live.http_port(camera_id)
         token = mint(self._secret, camera_id, WATCH, self._clock.wall_ns() + LIFETIME_NS)
@@ -86,8 +92,14 @@ class Ladders:
                 url = f"/api/v1/cameras/{camera_id}/whep?stream={option.stream}"
             case LiveProtocol.RTSP:
                 url = f"rtsp://{authority}:{self._config.rtsp.port}/{camera_id}"
+            case LiveProtocol.SRT:
+                server = f"{authority}:{self._config.srt.port}"
+                now_ns = self._clock.wall_ns()
+                url = srt_url(self._secret, server, camera_id, option.stream, now_ns)
             case LiveProtocol.WEBSOCKET:
                 url = f"{'wss' if tls else 'ws'}://{authority}:{port}{live_path(camera_id, option.stream, token)}"
+            case LiveProtocol.WEBTRANSPORT:
+                return self._over_quic(option, authority, webtransport_path(camera_id, option.stream, token))
             case LiveProtocol.HLS:
                 url = f"{self._config.http.scheme}://{authority}:{port}{hls_path(camera_id, option.stream)}?token={token}"
         over_worker = option.protocol in (LiveProtocol.WEBSOCKET, LiveProtocol.HLS)
@@ -101,4 +113,20 @@ class Ladders:
             "no process that serves live video answers now" if lost and option.playable else option.detail,
             option.mime_type,
             option.transcoded,
+        )
+
+    def _over_quic(self, option: Option, authority: str, path: str) -> LiveOption:
+        path_of_it = Places(self._config.data_dir).webtransport
+        at = WebTransportAt.load(path_of_it) if self._live.serves_webtransport() else None
+        lost = at is None
+        return LiveOption(
+            option.protocol.value,
+            option.stream.value,
+            None if at is None else f"https://{authority}:{at.port}{path}",
+            option.playable and not lost,
+            NO_WORKER if lost and option.playable else option.reason,
+            "experimental; no process serves it now" if lost and option.playable else option.detail,
+            None,
+            False,
+            () if at is None else at.certificate_hashes,
         )

@@ -39,7 +39,7 @@ class MediaRole:
         self._publishing = PublishServing(self._publishers, bus, worker)
         self.ingest = IngestService(
             clock,
-            sources(self._publishers),
+            sources(self._publishers, places.srt),
             on_state=self._state_changed,
             on_sub_state=lambda camera_id: self.on_change(),
         )

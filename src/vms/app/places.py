@@ -17,6 +17,10 @@ RENDER = "render-0"
 """The one worker that decodes recordings."""
 TRANSCODE = "transcode-0"
 """The one worker that transcodes live streams."""
+QUIC = "quic-0"
+"""The one worker that serves WebTransport."""
+SRT = "srt-0"
+"""The one worker in which the SRT library runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,16 @@ class Places:
     def known_volumes(self) -> Path:
         """Which disk belongs where."""
         return self.data_dir / "volumes.json"
+
+    @property
+    def webtransport(self) -> Path:
+        """Where WebTransport is served, and with which certificates."""
+        return self.run / "webtransport.json"
+
+    @property
+    def srt(self) -> Path:
+        """Where the SRT worker hands media processes what encoders send."""
+        return self.run / f"{SRT}.media"
 
     def controls(self) -> Iterator[tuple[str, Path]]:
         """The name and control socket of every process that has one."""

@@ -15,10 +15,10 @@ from vms.supervisor.counts import count, usable_cores
 from vms.supervisor.plan import WorkerPlan
 
 ENDS_FIRST: Mapping[str, int] = {
-    "api": 0, "stream": 1, "transcode": 2, "render": 3, "media": 4, "keeper": 5, "nats": 6,
+    "api": 0, "stream": 1, "quic": 1, "transcode": 2, "render": 3, "media": 4, "keeper": 5, "srt": 5, "nats": 6,
 }  # fmt: skip
-"""Viewers first, then cameras; the bus last, because the others still say what they do."""
-STARTED_FIRST = ("keeper", "media", "stream", "api", "render", "transcode")
+"""Viewers first, then cameras, then what brought them (srt); the bus last, because the others still say what they do."""
+STARTED_FIRST = ("keeper", "media", "stream", "api", "render", "transcode", "quic", "srt")
 """All roles but the bus, in the order in which their workers are started."""
 STORE_EVERY = 5
 """Of so many questions whether the message server works, one goes to its store too."""
@@ -27,6 +27,8 @@ STOP_S: Mapping[str, float] = {
     "stream": 5.0,
     "render": 5.0,
     "transcode": 5.0,
+    "quic": 5.0,
+    "srt": 5.0,
     "media": 20.0,
     "keeper": 10.0,
     "nats": 5.0,
@@ -43,6 +45,8 @@ def worker_names(config: Config) -> Mapping[str, list[str]]:
         "keeper": len(config.volumes()),
         "render": 1,
         "transcode": int(config.transcode.streams != 0),
+        "quic": int(config.webtransport.port is not None),
+        "srt": int(config.runs_srt),
     }
     return {role: [f"{role}-{index}" for index in range(number)] for role, number in counts.items()}
 

@@ -151,6 +151,10 @@ class RemoteLive:
         workers = (self._directory.worker(name) for name in self._by_preference(camera_id))
         return next((worker.http_port for worker in workers if worker is not None and worker.http_port), None)
 
+    def serves_webtransport(self) -> bool:
+        """Whether the process that serves it is alive; what it left behind says nothing of that."""
+        return any(worker.ready for worker in self._directory.workers("quic"))
+
     def viewers(self, camera_id: CameraId) -> int:
         return self._directory.viewers(camera_id)
 

@@ -34,12 +34,22 @@ _SECTIONS: Mapping[str, Mapping[str, Any]] = {  # as pydantic's `include` takes 
         "storage": {"volumes"},
         "bus": True,
     },
+    "quic": {
+        "data_dir": True,
+        "http": {"host", "tls"},
+        "webtransport": True,
+        "transcode": {"streams"},
+        "bus": True,
+    },
+    "srt": {"data_dir": True, "http": {"host"}, "srt": True, "transcode": {"streams"}, "bus": True},
     "api": {
         "data_dir": True,
         "http": True,
         "webrtc": {"ice_servers"},
         "rtsp": True,
         "transcode": {"streams"},
+        "webtransport": {"port"},
+        "srt": {"port", "host", "passphrase", "enabled"},
         "storage": {"volumes", "classes"},
         "site": True,
         "bus": True,
@@ -69,7 +79,7 @@ def write_settings(config: Config, role: str) -> int:
 def settings(config: Config, role: str) -> bytes:
     """The part of the configuration that `role` needs, secrets included: for memory alone."""
     part = _plain(config.model_dump(include=dict(_SECTIONS[role])))
-    if role == "media" and not is_loopback(config.http.host):
+    if role in ("media", "quic", "srt") and not is_loopback(config.http.host):
         part["http"]["token"] = _NO_TOKEN
     return json.dumps(part).encode()
 

@@ -7,8 +7,9 @@ import asyncio
 import gc
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
+from typing import TYPE_CHECKING
 
 from vms.app.api import ApiRole
 from vms.app.convert import metrics_message
@@ -18,12 +19,13 @@ from vms.app.keeper import KeeperRole
 from vms.app.listeners import bind_rtsp, check_certificate
 from vms.app.lock_keepers import kept_volumes
 from vms.app.media import MediaRole
-from vms.app.places import RENDER, TRANSCODE, Places
+from vms.app.places import QUIC, RENDER, SRT, TRANSCODE, Places
 from vms.app.processes import allow_many_files, stop_signal
 from vms.app.remote import Process
 from vms.app.render import RenderRole
 from vms.app.role import Around, Method
 from vms.app.running import RunningRole
+from vms.app.srt import SrtRole
 from vms.app.stream import StreamRole
 from vms.app.transcode import TranscodeRole
 from vms.bus.local import LocalServer
@@ -46,6 +48,9 @@ from vms.telemetry.logs import get_logger
 from vms.telemetry.loop_lag import LoopLag
 from vms.telemetry.metrics import MetricSource, ProcessMetrics, read
 from vms.telemetry.process import ProcessUsage
+
+if TYPE_CHECKING:
+    from vms.app.quic import QuicRole
 
 log = get_logger(__name__)
 
@@ -84,37 +89,17 @@ class System:
         await stack.enter_async_context(DataDirectory(config.data_dir))
         places.make()
         bus = MemoryBus()
-        await bus.start()
-        stack.push_async_callback(bus.stop)
-        gateway = GatewayService(
-            config.data_dir, bus, clock, node=places.node(), workers=(MEDIA,), cameras=config.cameras
-        )
-        await gateway.start()
-        stack.push_async_callback(gateway.stop)
-        if gateway.first_error is not None:
-            raise gateway.first_error
-        await make_evidence_keys(config.data_dir, places.node())
-        journal = JournalKeeper(bus, places.journal)
-        await journal.start()
-        stack.push_async_callback(journal.stop)
-        keepers = [
-            KeeperRole(volume, places, clock, bus=bus, worker=f"keeper-{n}", beside_media=True)
-            for n, volume in enumerate(config.volumes())
-        ]
-        await gateway.set_volumes(kept_volumes(config, [role.keeper for role in keepers]))
+        await _run(stack, bus)
 
         def around(worker: str) -> Around:
             return Around(config, places, worker, bus, clock)
 
-        media = MediaRole(around(MEDIA), [role.keeper for role in keepers], serve_hubs=False)
-        rtsp = bind_rtsp(config)
-        transcode = TranscodeRole(around(TRANSCODE), media.ingest.lease, serve_hubs=False)
+        keepers, journal = await self._start_keeping(stack, bus)
         secrets = await installation_secrets(config.data_dir)
         url_secret = secrets.derive(SECRET_PURPOSE)
-        lease = _with_transcoded(media, transcode, config)
-        stream = StreamRole(around(STREAM), lease, rtsp=rtsp, url_secret=url_secret)
         registry = RegistryClient(bus, config.data_dir)
-        registry.on_change = lambda camera_id: _end_what_is_gone(registry, stream, transcode, camera_id)
+        media = MediaRole(around(MEDIA), [role.keeper for role in keepers], serve_hubs=False)
+        viewing = _Viewing(around, media, registry, url_secret)
         directory = Directory(bus, clock)
         machine = _OneProcess(journal)
         render = RenderRole(around(RENDER))
@@ -129,30 +114,102 @@ class System:
             session_secret=secrets.derive("api session"),
             url_secret=url_secret,
         )
-        running = [RunningRole("keeper", around(f"keeper-{n}"), role) for n, role in enumerate(keepers)]
-        running.append(RunningRole("media", around(MEDIA), media))
-        running.append(RunningRole("render", around(RENDER), render))
-        if config.transcode.streams != 0:
-            running.append(RunningRole("transcode", around(TRANSCODE), transcode))
-        running.append(RunningRole("stream", around(STREAM), stream))
-        services: list[Service] = [directory, registry, *running]
-        for service in services:
-            await service.start()
-            stack.push_async_callback(service.stop)
-        machine.roles = running
-        await machine.lag.start()
-        stack.push_async_callback(machine.lag.stop)
+        machine.roles = running = [
+            *(RunningRole("keeper", around(f"keeper-{n}"), role) for n, role in enumerate(keepers)),
+            *viewing.before_media(),
+            RunningRole("media", around(MEDIA), media),
+            RunningRole("render", around(RENDER), render),
+            *viewing.beside_media(),
+        ]
         control = LocalServer(places.control(ALL), machine.methods())
-        await control.start()
-        stack.push_async_callback(control.stop)
         serving = RunningRole("api", around(API), api)
-        await serving.start()
-        stack.push_async_callback(serving.stop)
+        await _run(stack, directory, registry, *running, machine.lag, control, serving)
         with suppress(TimeoutError):
             async with asyncio.timeout(LOADED_S):
                 while not registry.loaded:  # noqa: ASYNC110 - it comes over the bus
                     await asyncio.sleep(0.01)
         self.url = api.service.url
+
+    async def _start_keeping(
+        self, stack: AsyncExitStack, bus: MemoryBus
+    ) -> tuple[list[KeeperRole], JournalKeeper]:
+        """The registry, the journal and the keys; the keepers, which are not started yet."""
+        config, places, clock = self._config, self._places, self._clock
+        gateway = GatewayService(
+            config.data_dir, bus, clock, node=places.node(), workers=(MEDIA,), cameras=config.cameras
+        )
+        await _run(stack, gateway)
+        if gateway.first_error is not None:
+            raise gateway.first_error
+        await make_evidence_keys(config.data_dir, places.node())
+        journal = JournalKeeper(bus, places.journal)
+        await _run(stack, journal)
+        keepers = [
+            KeeperRole(volume, places, clock, bus=bus, worker=f"keeper-{n}", beside_media=True)
+            for n, volume in enumerate(config.volumes())
+        ]
+        await gateway.set_volumes(kept_volumes(config, [role.keeper for role in keepers]))
+        return keepers, journal
+
+
+class _Viewing:
+    """The roles that serve viewers, of the media role's hubs, and what they need."""
+
+    def __init__(
+        self,
+        around: Callable[[str], Around],
+        media: MediaRole,
+        registry: RegistryClient,
+        url_secret: bytes,
+    ) -> None:
+        self._around = around
+        self._config = config = around(STREAM).config
+        self._media = media
+        self._registry = registry
+        rtsp = bind_rtsp(config)
+        self._transcode = TranscodeRole(around(TRANSCODE), media.ingest.lease, serve_hubs=False)
+        self._stream = StreamRole(around(STREAM), self._lease, rtsp=rtsp, url_secret=url_secret)
+        self._quic = _quic(around(QUIC), self._lease, url_secret)
+        self._srt = SrtRole(around(SRT), self._lease, registry, url_secret=url_secret)
+        registry.on_change = self._end_what_is_gone
+
+    def before_media(self) -> Sequence[RunningRole]:
+        """What brings media to the media role: started before it, so that it ends after it."""
+        return [RunningRole("srt", self._around(SRT), self._srt)] if self._config.runs_srt else []
+
+    def beside_media(self) -> Sequence[RunningRole]:
+        running = []
+        if self._config.transcode.streams != 0:
+            running.append(RunningRole("transcode", self._around(TRANSCODE), self._transcode))
+        running.append(RunningRole("stream", self._around(STREAM), self._stream))
+        if self._quic is not None:
+            running.append(RunningRole("quic", self._around(QUIC), self._quic))
+        return running
+
+    def _lease(self, camera_id: CameraId, stream: StreamName = StreamName.MAIN, /) -> HubLease:
+        """Hubs of cameras as they are, and transcoded ones where the configuration has them."""
+        if stream is StreamName.COMPAT and self._config.transcode.streams != 0:
+            return self._transcode.lease(camera_id)
+        return self._media.ingest.lease(camera_id, stream)
+
+    def _end_what_is_gone(self, camera_id: CameraId) -> None:
+        serving: list[StreamRole | SrtRole | QuicRole] = [self._stream, self._srt]
+        if self._quic is not None:
+            serving.append(self._quic)
+        if self._registry.assignment(camera_id) is None:
+            self._transcode.end_camera(camera_id)
+            for role in serving:
+                role.end_camera(camera_id)
+        elif not self._registry.has_sub(camera_id):
+            for role in serving:
+                role.end_sub(camera_id)
+
+
+async def _run(stack: AsyncExitStack, *services: Service) -> None:
+    """Start them in order; the stack stops them in reverse."""
+    for service in services:
+        await service.start()
+        stack.push_async_callback(service.stop)
 
 
 async def serve(config: Config) -> None:
@@ -170,25 +227,12 @@ async def serve(config: Config) -> None:
     log.info("stopped")
 
 
-def _end_what_is_gone(
-    registry: RegistryClient, stream: StreamRole, transcode: TranscodeRole, camera_id: CameraId
-) -> None:
-    if registry.assignment(camera_id) is None:
-        stream.end_camera(camera_id)
-        transcode.end_camera(camera_id)
-    elif not registry.has_sub(camera_id):
-        stream.end_sub(camera_id)
+def _quic(around: Around, lease: LeaseHub, url_secret: bytes) -> "QuicRole | None":
+    if around.config.webtransport.port is None:
+        return None
+    from vms.app.quic import QuicRole  # aioquic is loaded by those who use it
 
-
-def _with_transcoded(media: MediaRole, transcode: TranscodeRole, config: Config) -> LeaseHub:
-    """Hubs of cameras as they are, and transcoded ones where the configuration has them."""
-
-    def lease(camera_id: CameraId, stream: StreamName = StreamName.MAIN, /) -> HubLease:
-        if stream is StreamName.COMPAT and config.transcode.streams != 0:
-            return transcode.lease(camera_id)
-        return media.ingest.lease(camera_id, stream)
-
-    return lease
+    return QuicRole(around, lease, url_secret=url_secret)
 
 
 class _OneProcess:

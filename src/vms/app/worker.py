@@ -2,7 +2,7 @@
 
 It runs one role until it is told to end, or its launcher has gone.
 
-Belongs here: one process around one role. Does not: the roles (media, stream, api, keeper, render, transcode).
+Belongs here: one process around one role. Does not: the roles (media, stream, api, keeper, render, transcode, quic, srt).
 """
 
 import asyncio
@@ -135,6 +135,47 @@ async def _transcode(around: Around, seat: Seat, stack: AsyncExitStack) -> Role:
     return role
 
 
+async def _quic(around: Around, seat: Seat, stack: AsyncExitStack) -> Role:
+    from vms.app.quic import QuicRole
+    from vms.common.secrets import installation_secrets
+    from vms.relay import UnixAddress
+    from vms.stream.http.token import SECRET_PURPOSE
+
+    subscriber = await _subscriber(around, stack)
+    hubs = subscriber.hubs
+    if around.config.transcode.streams != 0:
+        hubs.locate_compat = lambda camera_id: UnixAddress(around.places.relay(TRANSCODE))
+    secrets = await installation_secrets(around.config.data_dir)
+    url_secret = secrets.derive(SECRET_PURPOSE)
+    role = QuicRole(around, hubs.lease, url_secret=url_secret, before=[hubs.source])
+    subscriber.on_removed = role.end_camera
+    subscriber.on_no_sub = role.end_sub
+    return role
+
+
+async def _srt(around: Around, seat: Seat, stack: AsyncExitStack) -> Role:
+    from vms.app.srt import SrtRole
+    from vms.common.secrets import installation_secrets
+    from vms.relay import UnixAddress
+    from vms.stream.http.token import SECRET_PURPOSE
+
+    subscriber = await _subscriber(around, stack)
+    hubs = subscriber.hubs
+    if around.config.transcode.streams != 0:
+        hubs.locate_compat = lambda camera_id: UnixAddress(around.places.relay(TRANSCODE))
+    secrets = await installation_secrets(around.config.data_dir)
+    role = SrtRole(
+        around,
+        hubs.lease,
+        subscriber.registry,
+        url_secret=secrets.derive(SECRET_PURPOSE),
+        before=[hubs.source],
+    )
+    subscriber.on_removed = role.end_camera
+    subscriber.on_no_sub = role.end_sub
+    return role
+
+
 async def _api(around: Around, seat: Seat, stack: AsyncExitStack) -> Role:
     from vms.app.api import ApiRole
     from vms.app.lock_keepers import keeper_clients
@@ -183,6 +224,8 @@ _BUILDERS: Mapping[str, Callable[[Around, Seat, AsyncExitStack], Awaitable[Role]
     "api": _api,
     "render": _render,
     "transcode": _transcode,
+    "quic": _quic,
+    "srt": _srt,
 }
 """Each imports what its role needs alone: memory that a media process does not use is not spent on it."""
 
