@@ -278,7 +278,9 @@ class ProcessDocument(BaseModel):
 
     model_config = ConfigDict(from_attributes=True)
 
-    role: Literal["supervisor", "media", "stream", "api", "keeper", "render", "transcode", "nats"]
+    role: Literal[
+        "supervisor", "media", "stream", "api", "keeper", "render", "transcode", "quic", "srt", "nats"
+    ]
     worker: Annotated[str, Field(examples=["media-0"])]
     pid: Annotated[int, Field(description="0 while it is not running")]
     state: Literal["starting", "running", "stopping", "waiting", "stopped"]

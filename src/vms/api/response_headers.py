@@ -42,7 +42,9 @@ def _web_policy(headers: Headers) -> str:
     if host is None:
         return _WEB_POLICY
     name = host[0]
-    return _WEB_POLICY.replace("connect-src 'self'", f"connect-src 'self' ws://{name}:* wss://{name}:*")
+    return _WEB_POLICY.replace(
+        "connect-src 'self'", f"connect-src 'self' ws://{name}:* wss://{name}:* https://{name}:*"
+    )
 
 
 class SecurityHeaders:

@@ -1,7 +1,7 @@
 """Which ways to watch a camera there are for a viewer, best first, each with why it is not one. Pure.
 
 WebRTC as the stream is comes first: nothing is sooner. Then the same over WebSocket, which knows B-frames and
-H.265. Then what we transcode, which costs a core. HLS and RTSP are for players, not for our tiles.
+H.265. Then what we transcode, which costs a core. HLS, RTSP and SRT are for players, not for our tiles.
 
 Belongs here: the order, and what stands against each. Does not: addresses and tokens (vms.app), which stream suits
 a tile (selection).
@@ -28,6 +28,8 @@ class LiveProtocol(StrEnum):
     WEBSOCKET = "websocket"
     HLS = "hls"
     RTSP = "rtsp"
+    SRT = "srt"
+    WEBTRANSPORT = "webtransport"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +62,14 @@ def ladder(
     supports: Collection[str] = USUAL_SUPPORT,
     *,
     transcodes: bool = False,
+    webtransport: bool = False,
+    srt: bool = False,
 ) -> list[Option]:
     """The options, best first. preferred: the stream that suits the viewer; a camera's other one comes after it.
 
     supports: codecs that the viewer plays by Media Source Extensions. transcodes: whether a compat stream can be had.
+    webtransport: whether it is served; it is experimental, so it is last, and for those who ask for it.
+    srt: whether callers are served.
     """
     streams = [preferred, *(each for each in (StreamName.MAIN, StreamName.SUB) if each is not preferred)]
     known = [(stream, offered[stream]) for stream in streams if stream in offered]
@@ -74,6 +80,10 @@ def ladder(
     found.append(_compat(transcodes))
     found += [_player(LiveProtocol.HLS, stream, each) for stream, each in known]
     found.append(_player(LiveProtocol.RTSP, StreamName.MAIN, offered.get(StreamName.MAIN, Offered())))
+    if srt:
+        found += [_player(LiveProtocol.SRT, stream, each) for stream, each in known]
+    if webtransport:
+        found += [_webtransport(stream, each, supports) for stream, each in known]
     return found
 
 
@@ -102,6 +112,13 @@ def _websocket(stream: StreamName, offered: Offered, supports: Collection[str]) 
     if audio is not None and (audio.codec not in PLAYABLE or audio.codec.value not in supports):
         detail = f"without sound: browsers do not play {_sound_name(audio.codec)} in MP4"
     return Option(LiveProtocol.WEBSOCKET, stream, True, detail=detail, mime_type=mime_type(video))
+
+
+def _webtransport(stream: StreamName, offered: Offered, supports: Collection[str]) -> Option:
+    """As over WebSocket: who plays a codec by Media Source Extensions decodes it by WebCodecs too."""
+    found = _websocket(stream, offered, supports)
+    detail = f"experimental; {found.detail}" if not found.playable else "experimental; without sound"
+    return Option(LiveProtocol.WEBTRANSPORT, stream, found.playable, found.reason, detail)
 
 
 def _compat(transcodes: bool) -> Option:

@@ -1,5 +1,6 @@
 """The ways to watch a camera now, best first: for our web app, and for whoever writes a player."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
@@ -19,14 +20,17 @@ class LiveOptionView(BaseModel):
     """One way to watch."""
 
     protocol: Annotated[
-        Literal["webrtc", "websocket", "hls", "rtsp", "webtransport"],
-        Field(description="webrtc: WHEP. websocket: fragmented MP4, see docs/api/live-websocket.md"),
+        Literal["webrtc", "websocket", "hls", "rtsp", "srt", "webtransport"],
+        Field(
+            description="webrtc: WHEP. websocket: fragmented MP4, see docs/api/live-websocket.md. "
+            "webtransport: experimental, never best; see docs/api/live-webtransport.md"
+        ),
     ]
     stream: Annotated[StreamName, Field(description="compat: the main stream, transcoded by us to H.264")]
     url: Annotated[
         str | None,
         Field(
-            description="where; those of websocket and hls hold a token to connect with within 60 s. "
+            description="where; those of websocket, hls, srt and webtransport hold a token to connect with within 60 s. "
             "Relative ones are to this API. null: there is nobody to connect to now"
         ),
     ]
@@ -44,6 +48,12 @@ class LiveOptionView(BaseModel):
         Field(description="for Media Source Extensions", examples=['video/mp4; codecs="avc1.640028"']),
     ]
     transcoded: Annotated[bool, Field(description="not as the camera made it")]
+    certificate_hashes: Annotated[
+        Sequence[str],
+        Field(
+            description="for serverCertificateHashes of WebTransport: SHA-256 in base64; any of them is taken"
+        ),
+    ] = ()
 
 
 class IceServerView(BaseModel):
