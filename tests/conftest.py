@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from vms.wire.srt import SrtUnavailable
+from vms.wire.srt.library import load
+
 FOOTAGE = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -20,7 +23,17 @@ def _has(tool: str) -> bool:
             subprocess.run(["/usr/bin/python3", "-c", check], capture_output=True, check=False).returncode
             == 0
         )
+    if tool == "libsrt":
+        return _loads_libsrt()
     return shutil.which(tool) is not None
+
+
+def _loads_libsrt() -> bool:
+    try:
+        load()
+    except SrtUnavailable:
+        return False
+    return True
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -26,6 +26,7 @@ class Option:
     detail: str = ""
     mime_type: str | None = 'video/mp4; codecs="avc1.640028"'
     transcoded: bool = False
+    certificate_hashes: list[str] = field(default_factory=lambda: ["q80="])
 
 
 @dataclass
@@ -97,5 +98,5 @@ async def test_pages_may_connect_to_the_stream_workers_of_their_own_host_alone(
         policy = (await laddered.get("/", headers={"host": host})).headers["content-security-policy"]
         (connect,) = [part for part in policy.split("; ") if part.startswith("connect-src")]
         name = host.removesuffix(":8080").partition(";")[0]
-        assert connect == f"connect-src 'self' ws://{name}:* wss://{name}:*"
+        assert connect == f"connect-src 'self' ws://{name}:* wss://{name}:* https://{name}:*"
         assert "script-src 'self'" in policy

@@ -44,7 +44,7 @@ def request(path: str, method: str = "GET", **headers: str) -> bytes:
 async def until(condition: object) -> None:
     """Wait, for a bounded time, until a condition that no event announces holds."""
     assert callable(condition)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not condition():
             await asyncio.sleep(0.005)
 
@@ -74,7 +74,7 @@ async def test_a_server_that_fails_to_start_fails_the_start_and_is_in_the_log(
     monkeypatch.setattr("uvicorn.Server.startup", broken)
     service = ApiService(HttpConfig(port=0), backend.ports, b"s" * 32)
     with capture_logs() as logs, pytest.raises(RuntimeError, match="a bug"):
-        await asyncio.wait_for(service.start(), 5)
+        await asyncio.wait_for(service.start(), 20)
     assert [line["log_level"] for line in logs] == ["error"]
 
 
@@ -185,7 +185,7 @@ async def test_a_large_body_is_not_taken_for_a_head(service: ApiService) -> None
     await writer.drain()
     await asyncio.sleep(0.05)
     writer.write(body)
-    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20)
     assert head.startswith(b"HTTP/1.1 201 ")
     writer.close()
 
@@ -230,7 +230,7 @@ async def test_a_head_that_comes_too_slowly_is_cut_off(
         reader, writer = await connect(service)
         writer.write(beginning)
         with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 await reader.readexactly(1)
         writer.transport.abort()
 
@@ -258,7 +258,7 @@ async def test_a_body_that_never_comes_is_408(service: ApiService, monkeypatch: 
     reader, writer = await connect(service)
     length = {"Content-Length": "100", "Content-Type": "application/json"}
     writer.write(request("/api/v1/cameras", "POST", **length) + b"{")
-    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20)
     assert head.startswith(b"HTTP/1.1 408")
     assert b"application/problem+json" in head
     writer.close()
@@ -294,7 +294,7 @@ async def test_stopping_cuts_off_what_is_not_finished_and_frees_the_port(
     reader, writer = await connect(service)
     writer.write(request(EXPORT))
     await reader.readuntil(b"\r\n\r\n")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await service.stop()
     assert backend.player.source.times_closed == 1
     await service.stop()

@@ -14,6 +14,8 @@ ARGUMENTS = [
     "--disable-sync",
     "--autoplay-policy=no-user-gesture-required",
 ]
+PATIENCE_MS = 30_000  # Playwright's own 5 s of `expect` are too few where other tests run beside
+expect.set_options(timeout=PATIENCE_MS)
 DECODED = "video => video.getVideoPlaybackQuality().totalVideoFrames"
 PICTURE = """video => {
     const canvas = document.createElement('canvas');
@@ -37,7 +39,7 @@ def new_page(browser: Browser) -> Page:
         locale="en-GB", viewport={"width": 1280, "height": 800}, accept_downloads=True
     )
     page = context.new_page()
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(PATIENCE_MS)
     return page
 
 

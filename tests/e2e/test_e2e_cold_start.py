@@ -1,6 +1,5 @@
 """A start without the bus and without the database: what is known is recorded, and all heals by itself."""
 
-import socket
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.e2e.system import System, camera, wait_for
+from tests.free_ports import free_port
 
 pytestmark = pytest.mark.e2e
 
@@ -28,7 +28,7 @@ def test_cameras_are_recorded_from_a_cold_start_without_bus_and_database(
     assert first.stop() == 0
     database = _break_database(data_dir)
 
-    nothing = {"bus": {"url": "nats://127.0.0.1:1"}, "http": {"port": _free_port()}}
+    nothing = {"bus": {"url": "nats://127.0.0.1:1"}, "http": {"port": free_port()}}
     second = serve(cameras[:1], data_dir=data_dir, roles=ROLES, wait_ready=False, **nothing)
     for camera_id in CAMERAS:
         _grows(data_dir, camera_id)
@@ -89,12 +89,6 @@ def _heal_database(data_dir: Path, whole: bytes) -> None:
     new = data_dir / "vms.sqlite.new"
     new.write_bytes(whole)
     new.replace(data_dir / "vms.sqlite")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _grows(data_dir: Path, camera_id: str) -> None:

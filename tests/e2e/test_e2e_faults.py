@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ import pytest
 from bench._viewer import SinkViewer
 from tests.e2e.hostile_camera import KINDS
 from tests.e2e.players import decoded
-from tests.e2e.system import Process, System, camera, wait_for
+from tests.e2e.system import Process, System, camera, filming, wait_for
+from tests.free_ports import free_port
 
 from vms.format.hybrid import read_segment
 
@@ -71,15 +73,14 @@ def test_hostile_cameras_and_vanishing_viewers_hurt_nobody_and_the_system_stops_
 
 def _storm(system: System, camera_id: str) -> None:
     """Viewers that come all at once, get pictures, and vanish without a word."""
-    viewers = [SinkViewer() for _ in range(30)]
-    for viewer in viewers:
-        viewer.accept(_whep(system, camera_id, viewer))
-    wait_for(
-        "pictures for all", lambda: [_turn(each) for each in viewers] and all(v.packets for v in viewers)
-    )
-    assert system.camera(camera_id)["viewers"] == len(viewers)
-    for viewer in viewers:
-        viewer.close()
+    with ExitStack() as stack:
+        viewers = [stack.enter_context(closing(SinkViewer())) for _ in range(30)]
+        for viewer in viewers:
+            viewer.accept(_whep(system, camera_id, viewer))
+        wait_for(
+            "pictures for all", lambda: [_turn(each) for each in viewers] and all(v.packets for v in viewers)
+        )
+        assert system.camera(camera_id)["viewers"] == len(viewers)
 
 
 def _begin_export(system: System) -> socket.socket:
@@ -136,16 +137,19 @@ def test_a_system_killed_again_and_again_recovers_every_recording(
 def test_a_camera_that_drops_and_returns_leaves_a_gap_with_its_reason(
     serve: Callable[..., System], virtual_camera: Callable[..., list[str]]
 ) -> None:
-    (dropping,) = virtual_camera("--pattern", "--drop-after", "20", "--drop-for", "2")
+    at = ("--pattern", "--port", str(free_port()))
     (steady,) = virtual_camera("--pattern")
-    system = serve([camera("dropping", dropping), camera("steady", steady)])
-    system.wait_live("dropping")
-    system.wait_live("steady")
+    with filming() as film:
+        (dropping,) = film(*at)
+        system = serve([camera("dropping", dropping), camera("steady", steady)])
+        system.wait_recorded("dropping", 2)
+        system.wait_live("steady")
     failed = wait_for("the drop", lambda: (c := system.camera("dropping"))["state"] == "failed" and c)
     assert failed["reason"]
     assert failed["reason_code"]
     gap = wait_for("the gap", lambda: system.recordings("dropping")["gaps"])[0]
     assert gap["reason"] == "camera_lost"
+    assert virtual_camera(*at) == [dropping]
     system.wait_live("dropping")
     gap = wait_for(
         "the end of the gap", lambda: [g for g in system.recordings("dropping")["gaps"] if g["end"]]
@@ -212,9 +216,13 @@ def _ffmpeg(*arguments: str) -> None:
 
 def _whep(system: System, camera_id: str, viewer: SinkViewer) -> str:
     headers = {"Content-Type": "application/sdp"}
-    answer = system.http.post(f"/cameras/{camera_id}/whep", content=viewer.offer(), headers=headers)
-    assert answer.status_code == 201
-    return answer.text
+
+    def answered() -> str | None:
+        answer = system.http.post(f"/cameras/{camera_id}/whep", content=viewer.offer(), headers=headers)
+        assert answer.status_code in (201, 503), answer.text
+        return answer.text if answer.status_code == 201 else None  # else it is to be tried again soon
+
+    return wait_for("a session", answered)
 
 
 def _turn(viewer: SinkViewer) -> bool:

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, WebSocketRoute, expect
 from tests.e2e.browser import plays, tiles_play
 from tests.e2e.system import System, camera, gst_filming, serving, wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.needs("chromium", "gst-rtsp-server")]
-B_FRAMES = (
-    "videotestsrc is-live=true pattern=ball ! video/x-raw,width=640,height=360,framerate=25/1 "
+B_FRAMES_AND_SOUND = (
+    "audiotestsrc is-live=true ! avenc_aac ! aacparse ! rtpmp4gpay name=pay1 pt=97  videotestsrc is-live=true pattern=ball ! video/x-raw,width=640,height=360,framerate=25/1 "
     "! x264enc key-int-max=25 bframes=2 b-adapt=false ! video/x-h264,profile=main ! rtph264pay name=pay0 pt=96"
 )
 
@@ -20,7 +20,7 @@ B_FRAMES = (
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     with gst_filming() as film, serving(tmp_path_factory.mktemp("ladder")) as serve:
-        system = serve([camera("porch", film(B_FRAMES))], roles={"media": 1, "stream": 1, "api": 1})
+        system = serve([camera("porch", film(B_FRAMES_AND_SOUND))], roles={"media": 1, "stream": 1, "api": 1})
         system.wait_live("porch")
         wait_for("B-frames seen", lambda: system.camera("porch")["webrtc"]["reason"] == "b_frames", 60)
         yield system
@@ -50,3 +50,35 @@ def test_a_camera_with_b_frames_plays_in_its_tile_and_goes_on_after_its_stream_p
     (pid,) = [each["pid"] for each in processes if each["worker"] == "stream-0"]
     os.kill(pid, signal.SIGKILL)
     tiles_play(page, ["porch"])
+
+
+class SoundLater:
+    """Holds back what is of the sound until some pictures have gone to the page."""
+
+    def __init__(self, route: WebSocketRoute) -> None:
+        self._held: list[str | bytes] = []
+        self._pictures = 0
+        self._page = route
+        route.connect_to_server().on_message(self._take)
+
+    def _take(self, message: str | bytes) -> None:
+        sound = '"init","track":"audio"' in message if isinstance(message, str) else message[0] in (1, 3)
+        if sound and self._pictures < 10:
+            self._held.append(message)
+            return
+        self._pictures += isinstance(message, bytes)
+        self._page.send(message)
+        if self._pictures >= 10:
+            for each in self._held:
+                self._page.send(each)
+            self._held.clear()
+
+
+def test_sound_that_is_introduced_after_the_first_pictures_is_heard_with_them(
+    page: Page, system: System
+) -> None:
+    page.route_web_socket("**/live/porch*", SoundLater)
+    page.goto(system.url)
+    plays(page, "[data-testid=tile-porch] video")
+    video = page.locator("[data-testid=tile-porch] video")
+    wait_for("decoded sound", lambda: video.evaluate("video => video.webkitAudioDecodedByteCount"))

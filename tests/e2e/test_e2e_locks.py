@@ -55,7 +55,6 @@ def test_a_lock_reaches_a_keeper_that_was_killed_as_soon_as_it_is_back(
         assert second.json()["volumes"][1]["detail"]
         assert time.monotonic() - began_s < 25  # it waits for no keeper for long
         os.kill(pid, signal.SIGKILL)
-        os.kill(pid, signal.SIGCONT)
         place = f"/locks/{second.json()['id']}"
         wait_for("the lock on both volumes", lambda: all(holds(system.http.get(place).json())))
         for path in volumes:

@@ -94,6 +94,8 @@ def test_the_schema_of_the_configuration_is_printed() -> None:
         "http",
         "webrtc",
         "rtsp",
+        "srt",
+        "webtransport",
         "site",
         "storage",
         "roles",

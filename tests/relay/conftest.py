@@ -19,7 +19,7 @@ from vms.virtual_camera.clip import ClipOptions, write_clip
 CAMERA = CameraId("camera")
 
 
-async def until(condition: Callable[[], object], timeout_s: float = 10) -> None:
+async def until(condition: Callable[[], object], timeout_s: float = 20) -> None:
     async with asyncio.timeout(timeout_s):
         while not condition():
             await asyncio.sleep(0.002)

@@ -70,7 +70,7 @@ async def watch() -> AsyncIterator[Callable[..., Awaitable[Watcher]]]:
         before = service.viewers(CAMERA)
         loop.add_reader(viewer.socket, viewer.readable)
         viewer.accept(answer.sdp)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while not viewer.connected or service.viewers(CAMERA) == before:
                 await asyncio.sleep(0)
         return watcher

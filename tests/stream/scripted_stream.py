@@ -196,7 +196,7 @@ class Watcher:
             packet for packet in self.rtcp if isinstance(packet, rtcp.SenderReport) and packet.ssrc == ssrc
         ]
 
-    async def until(self, condition: Callable[[], object], timeout_s: float = 5) -> None:
+    async def until(self, condition: Callable[[], object], timeout_s: float = 20) -> None:
         async with asyncio.timeout(timeout_s):
             while not condition():
                 self._arrived.clear()

@@ -54,7 +54,7 @@ class AiortcViewer:
     async def accept(self, answer: str) -> None:
         await self.connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
 
-    async def until(self, condition: Callable[[], bool], timeout_s: float = 15) -> None:
+    async def until(self, condition: Callable[[], bool], timeout_s: float = 20) -> None:
         async with asyncio.timeout(timeout_s):
             while not condition():
                 self._arrived.clear()
@@ -90,7 +90,7 @@ async def test_aiortc_decodes_video_and_sound_with_either_protection_profile(
         assert watching.peer.srtp is not None
         assert watching.peer.srtp.profile is profile
         await viewer.close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while service.viewers(CAMERA):
                 await asyncio.sleep(0.01)
 

@@ -77,7 +77,7 @@ async def test_where_udp_is_blocked_the_browser_plays_over_tcp(
         assert (await page.evaluate(SELECTED))["protocol"] == "tcp"
         let_go(service, answer.session_id)
         await page.evaluate("connection.close()")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while service.session_count:
                 await asyncio.sleep(0.01)
         assert service.ended[CloseReason.LEFT] == 1

@@ -81,3 +81,16 @@ def test_sound_that_browsers_do_not_take_is_said_to_be_left_out() -> None:
     (websocket,) = [o for o in options if o.protocol is LiveProtocol.WEBSOCKET]
     assert websocket.playable
     assert websocket.detail == "without sound: browsers do not play G.711 A-law in MP4"
+
+
+def test_callers_of_srt_are_told_of_every_stream_where_they_are_served() -> None:
+    offered = {MAIN: Offered([H265], reorders=True), SUB: Offered()}
+    options = ladder(offered, MAIN, srt=True)
+    assert steps([each for each in options if each.protocol is LiveProtocol.SRT]) == [
+        ("srt", "main", True, None),
+        ("srt", "sub", True, None),
+    ]
+    assert (
+        options.index(next(each for each in options if each.protocol is LiveProtocol.RTSP)) < len(options) - 2
+    )
+    assert LiveProtocol.SRT not in {each.protocol for each in ladder(offered, MAIN)}

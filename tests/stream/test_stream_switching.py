@@ -231,7 +231,7 @@ async def test_a_camera_without_a_sub_stream_keeps_its_lossy_viewers_on_main(
     block = rtcp.ReportBlock(watcher.headers[0].ssrc, 64, 10, 0, 0, 0, 0)
     watcher.viewer.send_rtcp(rtcp.pack([rtcp.ReceiverReport(1, (block,))]))
     choice = service._choices[watcher.session_id]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not choice.fixed:
             await asyncio.sleep(0.01)
     camera.push()
@@ -259,7 +259,7 @@ async def test_a_viewer_that_was_given_the_sub_stream_gets_main_when_it_wishes_f
     block = block._replace(fraction_lost=0)
     watcher.viewer.send_rtcp(rtcp.pack([rtcp.ReceiverReport(1, (block,))]))
     reported = service._viewers[watcher.session_id].reception
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while reported.fraction_lost:
             await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -350,7 +350,7 @@ async def test_a_sub_stream_that_is_not_live_yet_is_tried_again_at_a_lossy_viewe
     await watcher.until(lambda: watcher.video)
     block = rtcp.ReportBlock(watcher.headers[0].ssrc, 64, 10, 0, 0, 0, 0)
     watcher.viewer.send_rtcp(rtcp.pack([rtcp.ReceiverReport(1, (block,))]))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while service._viewers[watcher.session_id].reception.reports == 0 or service._selecting:
             await asyncio.sleep(0)
     assert service.session_stats(watcher.session_id).stream is StreamName.MAIN

@@ -3,13 +3,13 @@
 import asyncio
 import re
 import shutil
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from playwright.async_api import Page
+from tests.free_ports import free_port
 from tests.stream.scripted_stream import CAMERA, Camera
 from tests.stream.test_stream_chromium import ANSWER, OFFER, page, until
 
@@ -31,9 +31,7 @@ SECRET = "shared-with-the-turn-server"
 @asynccontextmanager
 async def coturn(host: str, directory: Path) -> AsyncIterator[str]:
     """A TURN server on a free port of `host`; its URL."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind((host, 0))
-        port = probe.getsockname()[1]
+    port = free_port(host)
     process = await asyncio.create_subprocess_exec(
         "turnserver",
         *("-n", "--no-cli", "--no-tls", "--no-dtls", "-L", host, "-E", host, "-p", str(port)),
@@ -43,7 +41,7 @@ async def coturn(host: str, directory: Path) -> AsyncIterator[str]:
         stderr=asyncio.subprocess.DEVNULL,
     )
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             while True:
                 try:
                     _, writer = await asyncio.open_connection(host, port)

@@ -36,6 +36,6 @@ async def play(session: RtspSession) -> list[Recorder]:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not condition():
             await asyncio.sleep(0.002)

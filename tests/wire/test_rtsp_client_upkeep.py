@@ -49,13 +49,13 @@ async def test_a_session_that_the_server_has_forgotten_ends() -> None:
         async with opened(server) as session:
             await play(session)
             with pytest.raises(RequestRefused):
-                await asyncio.wait_for(session.wait(), 5)
+                await asyncio.wait_for(session.wait(), 20)
 
 
 async def test_a_keep_alive_without_answer_ends_the_session_only_when_nothing_else_comes() -> None:
     async with ScriptedServer(session="abc;timeout=1").run() as server:
         server.answers["GET_PARAMETER"] = lambda request: None
-        async with opened(server, timeout_s=0.2) as session:
+        async with opened(server, timeout_s=0.5) as session:
             await play(session)
             ended = asyncio.create_task(session.wait())
             number = 0
@@ -66,7 +66,7 @@ async def test_a_keep_alive_without_answer_ends_the_session_only_when_nothing_el
             assert server.methods.count("GET_PARAMETER") >= 2
             assert not ended.done()
             with pytest.raises(PeerTimeout):
-                await asyncio.wait_for(ended, 5)
+                await asyncio.wait_for(ended, 20)
 
 
 async def test_the_end_of_the_connection_ends_the_session() -> None:
@@ -74,7 +74,7 @@ async def test_the_end_of_the_connection_ends_the_session() -> None:
         await play(session)
         server.hang_up()
         with pytest.raises(PeerGone):
-            await asyncio.wait_for(session.wait(), 5)
+            await asyncio.wait_for(session.wait(), 20)
 
 
 async def test_a_receiver_that_cannot_use_what_comes_ends_the_session_with_its_error() -> None:
@@ -89,14 +89,14 @@ async def test_a_receiver_that_cannot_use_what_comes_ends_the_session_with_its_e
             server.send(interleaved(rtp(b"\x67\x42\0\x1e\x80\x80", 2 * number, number)))
             server.send(interleaved(rtp(SLICE, 2 * number + 1, number, marker=True)))
         with pytest.raises(FormatError):
-            await asyncio.wait_for(session.wait(), 5)
+            await asyncio.wait_for(session.wait(), 20)
 
 
 async def test_a_farewell_of_the_video_ends_the_session_without_an_error() -> None:
     async with ScriptedServer().run() as server, opened(server) as session:
         await play(session)
         server.send(interleaved(rtcp.Bye((7,)).pack(), 1))
-        await asyncio.wait_for(session.wait(), 5)
+        await asyncio.wait_for(session.wait(), 20)
 
 
 async def test_closing_ends_waiting_and_is_quick_with_a_silent_server(

@@ -57,7 +57,7 @@ def serve() -> Iterator[Callable[..., str]]:
     yield start
     for process in running:
         process.terminate()
-        process.communicate(timeout=10)
+        process.communicate(timeout=30)
 
 
 async def receive(

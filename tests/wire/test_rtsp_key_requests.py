@@ -113,7 +113,7 @@ def gstreamer_url() -> Iterator[str]:
     assert process.stdout is not None
     yield process.stdout.readline().strip()
     process.terminate()
-    process.communicate(timeout=10)
+    process.communicate(timeout=30)
 
 
 @pytest.mark.e2e

@@ -139,6 +139,6 @@ async def test_a_pair_takes_media_and_reports_of_the_announced_sender_alone() ->
 
 
 async def _until(condition) -> None:  # type: ignore[no-untyped-def]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not condition():
             await asyncio.sleep(0.005)

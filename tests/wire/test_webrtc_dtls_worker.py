@@ -32,7 +32,7 @@ class Side:
         to_client, self.outgoing = self.outgoing, []
         for datagram in self.client.step(to_client):
             self.association.receive(datagram)
-        await asyncio.wait_for(self.stepped.wait(), 5)
+        await asyncio.wait_for(self.stepped.wait(), 20)
 
     async def finish(self) -> None:
         """The handshake, once its hello was sent."""
@@ -57,7 +57,7 @@ async def test_many_handshakes_at_once_all_end_well(handshakes: Handshakes) -> N
         for datagram in hello:
             side.association.receive(datagram)
     assert handshakes.waiting >= 16  # one batch at most has begun
-    await asyncio.wait_for(asyncio.gather(*(side.finish() for side in sides)), 10)
+    await asyncio.wait_for(asyncio.gather(*(side.finish() for side in sides)), 20)
     assert all(side.association.server.keys is not None for side in sides)
     assert handshakes.waiting == 0
 
@@ -85,7 +85,7 @@ async def test_what_a_peer_may_have_waiting_is_bounded(handshakes: Handshakes) -
     taken = [side.association.receive(hello) for _ in range(50)]
     assert taken.count(True) <= 2 * MAX_PENDING
     assert handshakes.datagrams_dropped == taken.count(False)
-    await asyncio.wait_for(side.stepped.wait(), 5)
+    await asyncio.wait_for(side.stepped.wait(), 20)
     assert side.association.error is None
 
 
@@ -95,7 +95,7 @@ async def test_a_peer_that_leaves_during_its_handshake_costs_no_further_step(han
         for datagram in side.client.step([]):
             side.association.receive(datagram)
     assert leaving.association.close() == []
-    await asyncio.wait_for(staying.finish(), 5)
+    await asyncio.wait_for(staying.finish(), 20)
     assert not leaving.stepped.is_set()
 
 
@@ -112,8 +112,8 @@ async def test_a_viewer_that_fails_to_take_up_its_step_ends_alone(handshakes: Ha
         for datagram in side.client.step([]):
             side.association.receive(datagram)
     handshakes._finish([])
-    await asyncio.wait_for(asyncio.gather(*(side.finish() for side in others)), 10)
-    await asyncio.wait_for(failing.stepped.wait(), 5)
+    await asyncio.wait_for(asyncio.gather(*(side.finish() for side in others)), 20)
+    await asyncio.wait_for(failing.stepped.wait(), 20)
     assert failing.association.error is not None
 
 

@@ -92,12 +92,12 @@ async def connect(endpoint: WebRtcEndpoint, viewer: SinkViewer) -> tuple[Peer, L
     peer, listener, answer = accept(endpoint, viewer)
     asyncio.get_running_loop().add_reader(viewer.socket, viewer.readable)
     viewer.accept(answer)
-    await asyncio.wait_for(listener.is_connected.wait(), 5)
+    await asyncio.wait_for(listener.is_connected.wait(), 20)
     return peer, listener
 
 
 async def until_handled(endpoint: WebRtcEndpoint, datagrams: int) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while endpoint.datagrams_received < datagrams:
             await asyncio.sleep(0)
 
@@ -208,7 +208,7 @@ async def test_a_viewer_connects_and_its_feedback_arrives_decrypted(
     assert peer.state is PeerState.CONNECTED
     assert peer.srtp is not None
     viewer.send_rtcp(rtcp.pack([rtcp.PictureLossIndication(1, 2)]))
-    assert await asyncio.wait_for(listener.packets.get(), 5) == rtcp.PictureLossIndication(1, 2)
+    assert await asyncio.wait_for(listener.packets.get(), 20) == rtcp.PictureLossIndication(1, 2)
 
 
 async def test_media_moves_to_a_new_address_only_after_a_nominating_check_from_it(
@@ -276,7 +276,7 @@ async def test_close_notify_from_the_viewer_ends_the_session(
 ) -> None:
     _, listener = await connect(endpoint, viewer)
     viewer.send_dtls_close()
-    await asyncio.wait_for(listener.is_closed.wait(), 5)
+    await asyncio.wait_for(listener.is_closed.wait(), 20)
     assert listener.reason is CloseReason.LEFT
 
 
@@ -286,7 +286,7 @@ async def test_removing_a_session_says_goodbye_to_its_viewer(
     peer, listener = await connect(endpoint, viewer)
     endpoint.remove(peer)
     assert listener.reason is CloseReason.ENDED
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not viewer.closed:
             await asyncio.sleep(0.01)
 

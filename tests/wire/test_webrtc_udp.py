@@ -104,7 +104,7 @@ async def test_a_socket_without_room_says_so_and_calls_back_once_when_it_has_roo
 
     port.when_writable(callback)
     port.when_writable(callback)
-    await asyncio.wait_for(writable.wait(), 2)
+    await asyncio.wait_for(writable.wait(), 20)
     assert called == [1]
     assert not port.blocked
     assert send(port, segments(3), receiver.getsockname())
