@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.storage.numbered_camera import NumberedCamera, numbers_kept
 from tests.storage.scripted_camera import FPS, GOP, NOON_NS, until, written
@@ -51,6 +51,7 @@ class Model:
     changes: list[tuple[int, ScheduledMode | None]]
     events: list[tuple[int, int]] = field(default_factory=list)  # at, told
     deaf: list[tuple[int, int]] = field(default_factory=list)
+    refused: list[tuple[int, int]] = field(default_factory=list)  # from, to: no volume took anything
 
     def in_force(self, at_ns: int) -> InForce:
         mode, until_ns = self.changes[0][1], None
@@ -100,6 +101,8 @@ class Model:
             for from_ns, mode in self.changes
             if mode is ScheduledMode.CONTINUOUS
         ]
+        # What waits for a volume waits in one row: an event takes what came meanwhile with it, wanted or not.
+        windows += self.refused
         return any(start_ns < b + slack_ns and end_ns > a - slack_ns for a, b in windows)
 
 
@@ -127,12 +130,14 @@ async def happen(
                 recording.tick()
             camera.reconnect(0)
         elif what == "refuse":
+            refused_ns = clock.wall_ns()
             for volume in recording.volumes:
                 volume.error = VolumeUnavailable(volume.path, "is away for a moment")
             camera.play(amount / FPS)
             await asyncio.sleep(0)
             for volume in recording.volumes:
                 volume.error = None
+            model.refused.append((refused_ns, clock.wall_ns()))
         elif what == "deaf":
             deaf_ns = clock.wall_ns()
             recording.hear(False)
@@ -247,6 +252,11 @@ refusals = st.lists(
 
 
 @settings(max_examples=40, deadline=None)
+@example(
+    steps=[("refuse", 1), ("refuse", 274), ("event", 0)],
+    flips=[(1, ScheduledMode.CONTINUOUS), (2, ScheduledMode.EVENTS)],
+    first=ScheduledMode.EVENTS,
+)
 @given(steps=refusals, flips=schedules, first=st.sampled_from(MODES))
 def test_while_disks_refuse_now_and_then_gaps_tell_what_is_missing(
     steps: list[tuple[str, int]], flips: list[tuple[int, ScheduledMode | None]], first: ScheduledMode | None

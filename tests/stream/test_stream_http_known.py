@@ -11,7 +11,7 @@ from vms.stream.http.http1 import HttpServer
 from vms.stream.http.listener import TcpFront
 from vms.stream.http.request import Request, Response, Router
 
-LARGE = 4 << 20
+LARGE = 24 << 20  # more than the kernel takes on its own
 
 
 class Served:

@@ -229,7 +229,7 @@ async def test_a_picture_that_breaks_its_standard_is_left_out_up_to_the_next_key
 # who may watch
 
 
-def token(camera_id: str = CAMERA, *, for_s: float = 60, secret: bytes = SECRET) -> str:
+def token(camera_id: str = CAMERA, *, for_s: float = 86_400, secret: bytes = SECRET) -> str:
     return mint(secret, CameraId(camera_id), WATCH, SystemClock().wall_ns() + int(for_s * NS))
 
 
