@@ -144,7 +144,8 @@ async def test_a_killed_keeper_costs_nothing_and_learns_everything_when_it_is_ba
     await seconds(media, 5)
     segments = await machine.library.segments(PORCH, *ALL)
     assert sum(segment.closed and segment.path not in rows for segment in segments) >= 1
-    assert await machine.library.coverage(PORCH, *ALL) == [(segments[0].start_ns, segments[-1].end_ns)]
+    ((start_ns, end_ns),) = await machine.library.coverage(PORCH, *ALL)
+    assert start_ns == segments[0].start_ns and end_ns >= segments[-1].end_ns  # it is still being written
     await machine.keeper()
 
     async def gap_is_there() -> bool:
