@@ -97,20 +97,14 @@ async def _keeper(around: Around, seat: Seat, stack: AsyncExitStack) -> Role:
 
 async def _stream(around: Around, seat: Seat, stack: AsyncExitStack) -> Role:
     from vms.app.stream import StreamRole
-    from vms.common.secrets import installation_secrets
-    from vms.relay import UnixAddress
-    from vms.stream.http.token import SECRET_PURPOSE
 
-    subscriber = await _subscriber(around, stack)
+    subscriber, url_secret = await _viewing(around, stack)
     hubs = subscriber.hubs
-    if around.config.transcode.streams != 0:
-        hubs.locate_compat = lambda camera_id: UnixAddress(around.places.relay(TRANSCODE))
-    secrets = await installation_secrets(around.config.data_dir)
     role = StreamRole(
         around,
         hubs.lease,
         rtsp=seat.listener("rtsp"),
-        url_secret=secrets.derive(SECRET_PURPOSE),
+        url_secret=url_secret,
         before=[hubs.source],
     )
     subscriber.on_removed = role.end_camera
@@ -137,16 +131,9 @@ async def _transcode(around: Around, seat: Seat, stack: AsyncExitStack) -> Role:
 
 async def _quic(around: Around, seat: Seat, stack: AsyncExitStack) -> Role:
     from vms.app.quic import QuicRole
-    from vms.common.secrets import installation_secrets
-    from vms.relay import UnixAddress
-    from vms.stream.http.token import SECRET_PURPOSE
 
-    subscriber = await _subscriber(around, stack)
+    subscriber, url_secret = await _viewing(around, stack)
     hubs = subscriber.hubs
-    if around.config.transcode.streams != 0:
-        hubs.locate_compat = lambda camera_id: UnixAddress(around.places.relay(TRANSCODE))
-    secrets = await installation_secrets(around.config.data_dir)
-    url_secret = secrets.derive(SECRET_PURPOSE)
     role = QuicRole(around, hubs.lease, url_secret=url_secret, before=[hubs.source])
     subscriber.on_removed = role.end_camera
     subscriber.on_no_sub = role.end_sub
@@ -155,20 +142,14 @@ async def _quic(around: Around, seat: Seat, stack: AsyncExitStack) -> Role:
 
 async def _srt(around: Around, seat: Seat, stack: AsyncExitStack) -> Role:
     from vms.app.srt import SrtRole
-    from vms.common.secrets import installation_secrets
-    from vms.relay import UnixAddress
-    from vms.stream.http.token import SECRET_PURPOSE
 
-    subscriber = await _subscriber(around, stack)
+    subscriber, url_secret = await _viewing(around, stack)
     hubs = subscriber.hubs
-    if around.config.transcode.streams != 0:
-        hubs.locate_compat = lambda camera_id: UnixAddress(around.places.relay(TRANSCODE))
-    secrets = await installation_secrets(around.config.data_dir)
     role = SrtRole(
         around,
         hubs.lease,
         subscriber.registry,
-        url_secret=secrets.derive(SECRET_PURPOSE),
+        url_secret=url_secret,
         before=[hubs.source],
     )
     subscriber.on_removed = role.end_camera
@@ -206,6 +187,20 @@ async def _api(around: Around, seat: Seat, stack: AsyncExitStack) -> Role:
         listener=seat.listener("http"),
         before=[subscriber.hubs.source],
     )
+
+
+async def _viewing(around: Around, stack: AsyncExitStack) -> tuple["Subscriber", bytes]:
+    """The hubs for roles that serve viewers, transcoded ones among them, and the secret of tokens in URLs."""
+    from vms.common.secrets import installation_secrets
+    from vms.relay import UnixAddress
+    from vms.stream.http.token import SECRET_PURPOSE
+
+    subscriber = await _subscriber(around, stack)
+    hubs = subscriber.hubs
+    if around.config.transcode.streams != 0:
+        hubs.locate_compat = lambda camera_id: UnixAddress(around.places.relay(TRANSCODE))
+    secrets = await installation_secrets(around.config.data_dir)
+    return subscriber, secrets.derive(SECRET_PURPOSE)
 
 
 async def _subscriber(around: Around, stack: AsyncExitStack) -> "Subscriber":
