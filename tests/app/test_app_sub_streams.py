@@ -76,7 +76,7 @@ async def shown(client: httpx.AsyncClient, until: Callable[[dict[str, Any]], boo
             document: dict[str, Any] = answer.json()
             if until(document):
                 return document
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.002)
 
 
 async def play(url: str) -> tuple[RtspSession, Recorder, int]:
@@ -145,3 +145,18 @@ async def test_a_player_that_asks_for_a_key_picture_gets_one_from_the_camera(
         while not asked.search((await client.get("/metrics")).text):
             await asyncio.sleep(0.05)
     await session.close()
+
+
+async def test_a_camera_whose_source_was_changed_is_not_shown_as_the_old_source_was(
+    system: tuple[System, httpx.AsyncClient, str], camera: VirtualCamera
+) -> None:
+    _, client, _ = system
+    nobody = f"rtsp://127.0.0.1:{free_port()}/nobody"
+    for _ in range(5):
+        await shown(client, lambda it: it["state"] == "live")
+        # At once: what the process said last is younger than the time that it keeps still in between.
+        answer = await client.patch("/api/v1/cameras/porch", json={"source": nobody})
+        assert answer.status_code == 200, answer.text
+        after = (await client.get("/api/v1/cameras/porch")).json()
+        assert [each["state"] == "live" for each in (answer.json(), after)] == [False, False]
+        await client.patch("/api/v1/cameras/porch", json={"source": camera.source.reveal()})

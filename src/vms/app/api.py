@@ -14,7 +14,7 @@ from vms.app.publish import RemotePublishing
 from vms.app.remote import RemoteLive, RemoteStreams
 from vms.app.render_client import RenderExports, RenderThumbnails
 from vms.app.revocations import SharedRevocations
-from vms.app.role import Around, Method
+from vms.app.role import Around, Method, OnChange, nobody_told
 from vms.app.volumes import KeptVolumes
 from vms.common.ids import CameraId
 from vms.evidence.trust import Trust
@@ -52,7 +52,7 @@ class ApiRole:
         listener: socket.socket | None = None,
         before: Sequence[MetricSource] = (),
     ) -> None:
-        self.on_change: Callable[[], None] = lambda: None
+        self.on_change: OnChange = nobody_told
         config, worker, clock = around.config, around.worker, around.clock
         self.library = RecordingLibrary(config.volumes(), clock)
         self.playback = Playback(self.library)

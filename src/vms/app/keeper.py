@@ -1,11 +1,11 @@
 """The keeper role: one volume's catalog, its recovery after crashes, what has to be deleted or moved."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from vms.app.events import EventTeller
 from vms.app.late_signer import LateSigner
 from vms.app.places import Places
-from vms.app.role import Method
+from vms.app.role import Method, OnChange, nobody_told
 from vms.bus import Bus
 from vms.common.clock import Clock
 from vms.common.ids import CameraId
@@ -36,7 +36,7 @@ class KeeperRole:
         beside_media: bool = False,
     ) -> None:
         """bus: where alarms are told as events; None tells nobody. beside_media: this process carries media as well."""
-        self.on_change: Callable[[], None] = lambda: None
+        self.on_change: OnChange = nobody_told
         self.keeper = VolumeKeeper(
             volume,
             clock,

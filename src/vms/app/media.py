@@ -3,13 +3,13 @@
 What it has to do comes from the agent: at once from the process's own snapshot, then from the bus.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from vms.app.convert import camera_status_message
 from vms.app.events import EventTeller
 from vms.app.late_signer import LateSigner
 from vms.app.publish import PublishServing, make_publishers
-from vms.app.role import Around, Method
+from vms.app.role import Around, Method, OnChange, nobody_told
 from vms.common.camera import Camera, RecordMode
 from vms.common.ids import CameraId
 from vms.common.stream_name import StreamName
@@ -34,14 +34,14 @@ class MediaRole:
     def __init__(self, around: Around, keepings: Sequence[Keeping], *, serve_hubs: bool = True) -> None:
         config, places, worker = around.config, around.places, around.worker
         bus, clock = around.bus, around.clock
-        self.on_change: Callable[[], None] = lambda: None
+        self.on_change: OnChange = nobody_told
         self._publishers = make_publishers(config, worker, clock)
         self._publishing = PublishServing(self._publishers, bus, worker)
         self.ingest = IngestService(
             clock,
             sources(self._publishers, places.srt),
             on_state=self._state_changed,
-            on_sub_state=lambda camera_id: self.on_change(),
+            on_sub_state=self._sub_state_changed,
         )
         self.recording = RecordingService(
             list(zip(config.volumes(), keepings, strict=True)),
@@ -56,7 +56,13 @@ class MediaRole:
         )
         self._triggers = EventTriggers(bus, self.recording)
         self.agent = MediaAgent(
-            worker, bus, places.data_dir, places.snapshot(worker), clock=clock, apply=self._apply
+            worker,
+            bus,
+            places.data_dir,
+            places.snapshot(worker),
+            clock=clock,
+            apply=self._apply,
+            told=lambda: self.on_change(),
         )
         self._events = EventTeller(places.outbox(worker), worker, bus, clock)
         self.recording.watch.on_volume = self._events.volume_changed
@@ -144,3 +150,6 @@ class MediaRole:
     def _state_changed(self, camera_id: CameraId, status: StreamStatus) -> None:
         self.on_change()
         self._events.camera_state(camera_id, status)
+
+    def _sub_state_changed(self, camera_id: CameraId) -> None:
+        self.on_change()

@@ -4,10 +4,10 @@ Nothing depends on it, and without a port in the configuration there is no such 
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
-from vms.app.role import Around, Method
+from vms.app.role import Around, Method, OnChange, nobody_told
 from vms.common.clock import NS
 from vms.common.errors import Unavailable
 from vms.common.ids import CameraId
@@ -36,7 +36,7 @@ class QuicRole:
     ) -> None:
         """before: who counts in what stands before it."""
         config = around.config.webtransport
-        self.on_change: Callable[[], None] = lambda: None
+        self.on_change: OnChange = nobody_told
         self.service = WebTransportService(
             lease, url_secret, around.clock, max_viewers=config.max_viewers, hold_ns=int(config.hold * NS)
         )

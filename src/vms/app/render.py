@@ -3,9 +3,9 @@
 It never talks to cameras, and nothing that records or plays depends on it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from vms.app.role import Around, Method
+from vms.app.role import Around, Method, OnChange, nobody_told
 from vms.common.errors import Unavailable
 from vms.proto import worker_pb2
 from vms.storage.library import RecordingLibrary
@@ -22,7 +22,7 @@ class RenderRole:
     """Renders for one machine."""
 
     def __init__(self, around: Around) -> None:
-        self.on_change: Callable[[], None] = lambda: None
+        self.on_change: OnChange = nobody_told
         config, places, clock = around.config, around.places, around.clock
         self._library = RecordingLibrary(config.volumes(), clock)
         self._encrypted = [

@@ -3,7 +3,7 @@
 Belongs here: the seam between roles and the processes that run them. Does not: any role.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,6 +15,18 @@ from vms.proto import worker_pb2
 from vms.telemetry.metrics import MetricSource
 
 Method = Callable[[bytes], Awaitable[bytes]]
+OnChange = Callable[[], Awaitable[None]]
+"""Called when what `describe` says has changed. To wait for what it gives is to wait until others were told."""
+
+
+class _AtOnce:
+    def __await__(self) -> Generator[None, None, None]:
+        yield from ()
+
+
+def nobody_told() -> Awaitable[None]:
+    """An OnChange before a role runs: there is nobody to tell, and nothing to wait for."""
+    return _AtOnce()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +44,10 @@ class Role(Protocol):
     """A set of services that runs in a process of its own, or beside others in one.
 
     sources: who counts in it. methods: what its control socket answers besides status and metrics.
-    on_change: to be called when what `describe` says has changed.
+    on_change: to be called when what `describe` says has changed; set by who runs the role.
     """
 
-    on_change: Callable[[], None]
+    on_change: OnChange
 
     @property
     def sources(self) -> Sequence[MetricSource]: ...

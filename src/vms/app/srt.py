@@ -5,10 +5,10 @@ Nothing that records depends on it but cameras that come by SRT. Without anythin
 
 import asyncio
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from vms.app.role import Around, Method
+from vms.app.role import Around, Method, OnChange, nobody_told
 from vms.common.errors import InvalidInput, Unavailable
 from vms.common.ids import CameraId
 from vms.common.srt_url import SrtUrl
@@ -53,7 +53,7 @@ class SrtRole:
     ) -> None:
         """before: who counts in what stands before it."""
         config = around.config
-        self.on_change: Callable[[], None] = lambda: None
+        self.on_change: OnChange = nobody_told
         srt = config.srt
         transcodes = config.transcode.streams != 0
 

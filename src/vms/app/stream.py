@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from vms.app.places import index_of
 from vms.app.recorded_fragments import RecordedPlayback
-from vms.app.role import Around, Method
+from vms.app.role import Around, Method, OnChange, nobody_told
 from vms.app.stream_web import StreamWeb
 from vms.bus import Subscription
 from vms.common.ids import CameraId
@@ -36,7 +36,7 @@ class StreamRole:
     ) -> None:
         """before: who counts in what stands before it."""
         config, worker, clock = around.config, around.worker, around.clock
-        self.on_change: Callable[[], None] = lambda: None
+        self.on_change: OnChange = nobody_told
         self.live = StreamService(
             _of_worker(config.webrtc, worker),
             lease,

@@ -5,7 +5,7 @@ Nothing that records depends on it. Without a viewer who needs it, it does nothi
 
 from collections.abc import Callable, Mapping, Sequence
 
-from vms.app.role import Around, Method
+from vms.app.role import Around, Method, OnChange, nobody_told
 from vms.common.errors import NotFound
 from vms.common.ids import CameraId
 from vms.common.stream_name import StreamName
@@ -30,7 +30,7 @@ class TranscodeRole:
         serve_hubs: bool = True,
         before: Sequence[MetricSource] = (),
     ) -> None:
-        self.on_change: Callable[[], None] = lambda: None
+        self.on_change: OnChange = nobody_told
         self.service = TranscodeService(lease, transcode_options(around.config.transcode), around.clock)
         path = around.places.relay(around.worker)
         self._relay_path = str(path) if serve_hubs else ""

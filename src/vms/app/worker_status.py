@@ -7,9 +7,9 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
-from vms.app.role import Around
+from vms.app.role import Around, nobody_told
 from vms.proto import subjects, worker_pb2
 from vms.telemetry.loop_lag import LoopLag
 from vms.telemetry.process import ProcessUsage
@@ -36,10 +36,11 @@ class StatusTeller:
         self._usage = ProcessUsage()
         self._started_ns = around.clock.wall_ns()
         self._changed = asyncio.Event()
+        self._next_telling: asyncio.Future[None] | None = None  # what waits for it
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        self._bus.on_connect(self.changed)
+        self._bus.on_connect(self._changed.set)
         self._task = asyncio.create_task(self._tell(), name="status")
 
     async def stop(self) -> None:
@@ -48,10 +49,16 @@ class StatusTeller:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
             self._task = None
+        self._end_waiting(self._next_telling)
 
-    def changed(self) -> None:
-        """Something worth telling happened."""
+    def changed(self) -> Awaitable[None]:
+        """Something worth telling happened. Gives what is done once it was told, or nobody can be told."""
         self._changed.set()
+        if self._task is None or not self._bus.connected:
+            return nobody_told()
+        if self._next_telling is None:
+            self._next_telling = asyncio.get_running_loop().create_future()
+        return asyncio.shield(self._next_telling)  # who waits may be cancelled alone
 
     def status(self) -> worker_pb2.WorkerStatus:
         """The worker as it stands now."""
@@ -73,9 +80,18 @@ class StatusTeller:
         subject = subjects.worker_status(self.worker)
         while True:
             self._changed.clear()
+            waiting, self._next_telling = self._next_telling, None
             began_s = time.perf_counter()
-            if self._bus.connected:
-                self._bus.publish(subject, self.status().SerializeToString())
+            try:
+                if self._bus.connected:
+                    self._bus.publish(subject, self.status().SerializeToString())
+            finally:
+                self._end_waiting(waiting)
             await asyncio.sleep(max(PAUSE_S, PAUSE_SHARE * (time.perf_counter() - began_s)))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), HEARTBEAT_S)
+
+    @staticmethod
+    def _end_waiting(waiting: asyncio.Future[None] | None) -> None:
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)

@@ -10,7 +10,7 @@ Belongs here: the snapshot's life, what the bus says. Does not: which news is ne
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 
 from vms.bus.contract import Bus, Entry, Subscription
@@ -33,6 +33,8 @@ log = get_logger(__name__)
 _COALESCE_S = 0.5  # changes within it share one write of the snapshot
 _FIRST_APPLIES_S = 5.0
 
+Told = Callable[[], Awaitable[None]]
+
 
 class MediaAgent:
     """Keeps the cameras of one media process as the registry says. For one event loop."""
@@ -46,9 +48,14 @@ class MediaAgent:
         *,
         clock: Clock,
         apply: Apply,
+        told: Told | None = None,
         site: str = SITE,
     ) -> None:
-        """apply: told (old, new) of one camera, one call at a time for each camera; raises to be tried again."""
+        """apply: told (old, new) of one camera, one call at a time for each camera; raises to be tried again.
+
+        told: waits until others were told how the cameras fare now. A change is confirmed after that, so that
+        who then asks for the camera does not hear how it fared before.
+        """
         self._worker = worker
         self._bus = bus
         self._data_dir = data_dir
@@ -56,6 +63,7 @@ class MediaAgent:
         self._clock = clock
         self._site = site
         self._secrets: Secrets | None = None
+        self._told = told
         self._effects = Effects(self._open, apply)
         self._replica = Replica()
         self._subscriptions: list[Subscription] = []
@@ -124,6 +132,8 @@ class MediaAgent:
         spec = parse_spec(data)
         self._take(spec)
         await self._effects.settled(spec.id)
+        if self._told is not None:
+            await self._told()
         return Applied(revision=max(self._replica.revision(spec.id), 0)).SerializeToString()
 
     def _heard(self, key: str, entry: Entry | None) -> None:
