@@ -62,7 +62,7 @@ class MediaRole:
             places.snapshot(worker),
             clock=clock,
             apply=self._apply,
-            told=lambda: self.on_change(),
+            told=self._told,
         )
         self._events = EventTeller(places.outbox(worker), worker, bus, clock)
         self.recording.watch.on_volume = self._events.volume_changed
@@ -142,6 +142,9 @@ class MediaRole:
                 if old is None:  # also after a crash, in the middle of what an event made it record
                     self.recording.events_missed(new.id)
         self.on_change()
+
+    async def _told(self) -> None:
+        await self.on_change()  # looked up when it is called: whoever runs the role sets it
 
     def _recording_changed(self, camera_id: CameraId, error: str | None) -> None:
         self.on_change()
