@@ -107,7 +107,7 @@ async def test_all_viewers_get_all_pictures_and_each_is_first_in_turn(
     first = []
     for _ in range(8):
         camera.push()
-        first.append(egress._order[0])
+        first.append(egress._turns._order[0])
         done = egress.frames + 1
         async with asyncio.timeout(20):
             while egress.frames < done:
@@ -131,8 +131,8 @@ async def test_a_walk_that_was_interrupted_is_not_gone_on_with_for_the_next_view
     egress.remove(viewer)
     egress.add(viewer)
     picture = camera.push()
-    assert egress._order == (viewer,)
-    assert [frame.capture_ns for frame in egress._work] == [picture.capture_ns]
+    assert egress._turns._order == (viewer,)
+    assert [frame.capture_ns for frame in egress._turns._waiting] == [picture.capture_ns]
     done = egress.frames + 1
     await first.until(lambda: egress.frames == done)
 

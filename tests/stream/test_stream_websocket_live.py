@@ -409,7 +409,7 @@ async def test_nothing_is_held_once_the_last_viewer_has_left(serve: Serve) -> No
         while served.service.viewers:
             await asyncio.sleep(0)
     assert not camera.hub.sinks
-    assert not served.service._held
+    assert not served.service.feeds.feeds
 
 
 async def test_viewers_of_a_removed_camera_are_told(serve: Serve) -> None:
@@ -439,8 +439,8 @@ async def test_all_viewers_are_given_the_same_bytes_made_once(serve: Serve) -> N
     for client in clients:
         await client.until(lambda client=client: len(client.media) == 11)
     assert len({client.bytes_of(Kind.VIDEO_INIT, Kind.VIDEO) for client in clients}) == 1
-    (held,) = served.service._held.values()
-    assert held.feed.pictures == 10
+    (feed,) = served.service.feeds.feeds
+    assert feed.pictures == 10
 
 
 def test_the_helper_camera_reorders() -> None:

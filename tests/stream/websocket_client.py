@@ -57,11 +57,16 @@ class Client:
 
     @classmethod
     async def connect(cls, port: int, target: str, **headers: str) -> "Client":
-        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 24)
-        client = cls(reader, writer)
-        writer.write(handshake(target, **headers))
+        client = await cls.ask(port, target, **headers)
         await client.read_head()
         return client
+
+    @classmethod
+    async def ask(cls, port: int, target: str, **headers: str) -> "Client":
+        """The answer is not waited for; `read_head` does."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 24)
+        writer.write(handshake(target, **headers))
+        return cls(reader, writer)
 
     async def read_head(self) -> None:
         async with asyncio.timeout(20):

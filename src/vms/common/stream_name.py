@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from vms.common.errors import InvalidInput
+
 
 class StreamName(StrEnum):
     """Which of a camera's streams. main: what is recorded. sub: a smaller one that the camera encodes beside it, where
@@ -10,3 +12,11 @@ class StreamName(StrEnum):
     MAIN = "main"
     SUB = "sub"
     COMPAT = "compat"
+
+
+def parse_stream_name(text: object) -> StreamName:
+    """What a viewer calls it. Raises InvalidInput."""
+    try:
+        return StreamName(str(text))
+    except ValueError:
+        raise InvalidInput(f"stream must be one of {', '.join(StreamName)}") from None

@@ -1,11 +1,9 @@
 """One stream as a transport stream for all its SRT viewers: muxed once, sent to each in slices of time.
 
-Belongs here: the sink of a hub, what follows gaps and changed tracks, the order in which viewers are served.
-Does not: what one viewer gets (viewer), the bytes (vms.format.mpegts).
+Belongs here: the sink of a hub, what follows gaps and changed tracks, how much may wait for its walk.
+Does not: the walk (vms.stream.turns), what one viewer gets (viewer), the bytes (vms.format.mpegts).
 """
 
-import asyncio
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -14,11 +12,14 @@ from vms.common.clock import Clock
 from vms.format.errors import FormatError
 from vms.format.mpegts import TsMuxer
 from vms.media import AccessUnit, Codec, Gap, Hub, MediaKind, Track
+from vms.stream.turns import Turns
+from vms.telemetry.logs import get_logger
 from vms.wire.srt import MESSAGE_BYTES
+
+log = get_logger(__name__)
 
 SLICE_NS = 1_000_000
 """How long one walk over viewers may hold the event loop."""
-CHECK_EVERY = 8  # viewers between two looks at the clock
 MAX_WORK = 250  # units that wait for their walk; beyond it all viewers go on at the next key picture
 
 
@@ -38,6 +39,9 @@ class Taker(Protocol):
     def skip(self) -> None:
         """Leave out what comes up to the next key picture."""
 
+    def fail(self) -> None:
+        """End: it cannot be served, for a fault of this program."""
+
 
 class Feed:
     """A hub's sink for SRT viewers; attached while there are any.
@@ -47,21 +51,20 @@ class Feed:
 
     def __init__(self, hub: Hub, clock: Clock) -> None:
         self.hub = hub
-        self.takers: tuple[Taker, ...] = ()
         self.units = 0
         self.refused = 0
         self.overrun = 0
-        self._clock = clock
         self._muxer: TsMuxer | None = None
         self._lines: Sequence[tuple[int, Codec, int]] = ()
         self._tracks: dict[int, Track] = {}
         self._lead: int | None = None
         self._broken = True
         self._index = 0
-        self._work: deque[Item] = deque()
-        self._order: tuple[Taker, ...] = ()
-        self._served = 0
-        self._walking: asyncio.Handle | None = None
+        self._turns: Turns[Taker, Item] = Turns(clock, _deliver, self._failed, slice_ns=SLICE_NS)
+
+    @property
+    def takers(self) -> Sequence[Taker]:
+        return self._turns.takers
 
     @property
     def next_index(self) -> int:
@@ -80,21 +83,18 @@ class Feed:
         if not self.takers:
             self._broken = True
             self.hub.attach(self)
-        self.takers = (*self.takers, taker)
+        self._turns.add(taker)
         self.hub.request_key()
 
     def remove(self, taker: Taker) -> None:
-        self.takers = tuple(other for other in self.takers if other is not taker)
+        self._turns.remove(taker)
         if not self.takers:
             self.close()
 
     def close(self) -> None:
         """Detach from the hub and cancel what is scheduled."""
         self.hub.detach(self)
-        self._work.clear()
-        if self._walking is not None:
-            self._walking.cancel()
-            self._walking = None
+        self._turns.clear()
 
     # Sink
 
@@ -102,12 +102,9 @@ class Feed:
         item = self._item(unit)
         if item is None:
             return
-        self._work.append(item)
-        if len(self._work) > MAX_WORK:
+        self._turns.put(item)
+        if len(self._turns) > MAX_WORK:
             self._shed()
-        if self._walking is None:
-            self._begin()
-            self._walking = asyncio.get_running_loop().call_soon(self._walk)
 
     def gap(self, gap: Gap) -> None:
         self._broken = True
@@ -157,33 +154,16 @@ class Feed:
         self._lead = next((each.id for each in tracks if each.kind is MediaKind.VIDEO), tracks[0].id)
         self._broken = True  # up to a key picture, before which the tables stand
 
-    # walking
-
     def _shed(self) -> None:
         """The walks do not keep up: what waits is dropped."""
-        first = self._work[0]  # whose walk has begun
-        self.overrun += len(self._work) - 1
-        self._work = deque([first])
+        self.overrun += self._turns.shed()
         for taker in self.takers:
             taker.skip()
 
-    def _begin(self) -> None:
-        self._order = self.takers
-        self._served = 0
+    def _failed(self, taker: Taker, error: Exception) -> None:
+        log.error("a viewer is ended by an internal error", camera=self.hub.name, exc_info=error)
+        taker.fail()
 
-    def _walk(self) -> None:
-        self._walking = None
-        deadline_ns = self._clock.monotonic_ns() + SLICE_NS
-        work = self._work
-        while work:
-            item, order = work[0], self._order
-            for number in range(self._served, len(order)):
-                order[number].deliver(item)
-                if number % CHECK_EVERY == CHECK_EVERY - 1 and self._clock.monotonic_ns() > deadline_ns:
-                    self._served = number + 1
-                    if self.takers:
-                        self._walking = asyncio.get_running_loop().call_soon(self._walk)
-                    return
-            if work and work[0] is item:
-                work.popleft()
-            self._begin()
+
+def _deliver(taker: Taker, item: Item) -> None:
+    taker.deliver(item)

@@ -1,6 +1,6 @@
 """Live streams by SRT: callers that want one get it, and pushes are sent theirs.
 
-Belongs here: connections and the streams they get, leases on hubs. Does not: who is let in (access), SRT itself
+Belongs here: connections and the streams they get, shares in feeds. Does not: who is let in (access), SRT itself
 (vms.wire.srt), what a viewer misses (viewer), what publishers send.
 """
 
@@ -8,14 +8,14 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from vms.common.clock import Clock
 from vms.common.errors import NotFound, Unavailable, VmsError
 from vms.common.ids import CameraId
 from vms.common.stream_name import StreamName
-from vms.stream.hubs import HubLease, LeaseHub
+from vms.stream.feed_pool import FeedPool
+from vms.stream.hubs import LeaseHub
 from vms.stream.srt.access import SrtAccess
 from vms.stream.srt.feed import Feed
 from vms.stream.srt.metrics import families, tally
@@ -43,15 +43,6 @@ NOT_FOUND, NOT_LIVE = "not_found", "not_live"
 """Why callers are closed after their handshake."""
 
 
-@dataclass(slots=True)
-class _Held:
-    """A feed, and how many need it."""
-
-    feed: Feed
-    lease: HubLease
-    users: int = 0
-
-
 class SrtService:
     """address: to listen on; None listens nowhere. access: decides on callers.
 
@@ -76,13 +67,17 @@ class SrtService:
         self.pushes = tuple(pushes)
         self.viewers: set[SrtViewer] = set()
         self.poller = SrtPoller()
-        self._lease = lease
-        self._clock = clock
+        self.feeds = FeedPool(
+            lease,
+            lambda hub: Feed(hub, clock),
+            _require_holdable,
+            ready_timeout_s=READY_TIMEOUT_S,
+            counters=("refused", "overrun"),
+        )
         self._address = address
         self._options = options or SrtOptions()
         self._max_viewers = max_viewers
         self._listener: SrtListener | None = None
-        self._held: dict[tuple[CameraId, StreamName], _Held] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._past: Counter[str] = Counter()
         self._closed: Counter[str] = Counter()
@@ -153,8 +148,7 @@ class SrtService:
         totals = Counter(self._past)
         for viewer in self.viewers:
             totals.update(tally(viewer))
-        for held in self._held.values():
-            totals.update(refused=held.feed.refused, overrun=held.feed.overrun)
+        totals.update({name: self.feeds.total(name) for name in ("refused", "overrun")})
         refused = Counter(self._closed)
         if self._listener is not None:
             totals.update(calls=self._listener.calls)
@@ -190,11 +184,11 @@ class SrtService:
     @asynccontextmanager
     async def _source(self, camera_id: CameraId, stream: StreamName) -> AsyncIterator[Send]:
         """What sends a stream over a connection until that ends. Raises NotFound, Unavailable."""
-        held = await self._acquire(camera_id, stream)
+        share = await self.feeds.acquire(camera_id, stream)
         try:
-            yield lambda connection: self._send(camera_id, stream, held.feed, connection)
+            yield lambda connection: self._send(camera_id, stream, share.feed, connection)
         finally:
-            self._release(camera_id, stream, held)
+            share.release()
 
     async def _send(
         self, camera_id: CameraId, stream: StreamName, feed: Feed, connection: SrtConnection
@@ -216,34 +210,6 @@ class SrtService:
             self._past.update(tally(viewer))
             self._past.update(ended=1)
             self.on_viewers()
-
-    # feeds
-
-    async def _acquire(self, camera_id: CameraId, stream: StreamName) -> _Held:
-        """A feed that is counted as used. Raises what the lease does, and Unavailable."""
-        held = self._held.get((camera_id, stream))
-        if held is None:
-            lease = self._lease(camera_id, stream)
-            held = self._held[camera_id, stream] = _Held(Feed(lease.hub, self._clock), lease)
-        held.users += 1
-        try:
-            await held.lease.ready(READY_TIMEOUT_S)
-            if held.feed.hub.tracks and not held.feed.holds:
-                raise Unavailable(f"camera {camera_id}: a transport stream can hold none of its tracks")
-        except BaseException:
-            self._release(camera_id, stream, held)
-            raise
-        return held
-
-    def _release(self, camera_id: CameraId, stream: StreamName, held: _Held) -> None:
-        held.users -= 1
-        if held.users:
-            return
-        if self._held.get((camera_id, stream)) is held:
-            del self._held[camera_id, stream]
-        self._past.update(refused=held.feed.refused, overrun=held.feed.overrun)
-        held.feed.close()
-        held.lease.release()
 
     # upkeep
 
@@ -268,3 +234,9 @@ class SrtService:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             log.error("serving a SRT connection failed", exc_info=task.exception())
+
+
+def _require_holdable(feed: Feed) -> None:
+    """Raises Unavailable. A hub that knows no tracks yet may turn out to have some."""
+    if feed.hub.tracks and not feed.holds:
+        raise Unavailable("a transport stream can hold none of the camera's tracks")

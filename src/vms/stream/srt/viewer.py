@@ -95,6 +95,9 @@ class SrtViewer:
             self._awaiting_key = self._was_full = True
             self.overruns += 1
 
+    def fail(self) -> None:
+        self.end("a fault of this program; it is logged")
+
     def _closed(self, reason: str) -> None:
         self._gone()
 

@@ -1,18 +1,19 @@
 """Send one stream to all its viewers: packetise once, walk the viewers in slices, never hold up the loop.
 
-Belongs here: the one sink of a hub that serves every WebRTC viewer, the order in which viewers are served,
-the group of pictures for those who join. Does not: what one viewer gets (vms.stream.webrtc.viewer).
+Belongs here: the one sink of a hub that serves every WebRTC viewer, how long a frame may wait for its walk,
+the group of pictures for those who join. Does not: the walk (vms.stream.turns), what one viewer gets
+(vms.stream.webrtc.viewer).
 """
 
 import asyncio
 import secrets
 from collections import deque
 from collections.abc import Callable, Sequence
-from itertools import islice
 
 from vms.common.clock import NS, Clock
 from vms.media import AccessUnit, Codec, Gap, Hub, MediaKind, Track
 from vms.stream.latency import StreamLatencies
+from vms.stream.turns import Turns
 from vms.stream.viewability import viewability
 from vms.stream.webrtc.packetizer import TrackPacketizer
 from vms.stream.webrtc.viewer import KEY_REQUEST_NS, Viewer
@@ -50,7 +51,6 @@ class Egress:
         latencies: StreamLatencies | None = None,
     ) -> None:
         self.hub = hub
-        self.viewers: tuple[Viewer, ...] = ()
         self.cname = secrets.token_hex(8)
         self.video_ssrc, self.audio_ssrc, self.rtx_ssrc = _three_ssrcs()
         self.frames = 0
@@ -68,13 +68,15 @@ class Egress:
         self._gop_bytes = 0
         self._broken = True  # pictures are missing up to the next key picture
         self._asked_ns = -KEY_REQUEST_NS  # when the camera was asked for one, because of that
-        self._work: deque[Frame] = deque()
-        self._order: tuple[Viewer, ...] = ()
-        self._served = 0
-        self._first = 0
-        self._walking: asyncio.Handle | None = None
+        self._turns: Turns[Viewer, Frame] = Turns(
+            clock, self._deliver, self._fail, slice_ns=SLICE_NS, on_done=self._done
+        )
         self._pumped: dict[Viewer, int] = {}  # when each may send on, earliest first
         self._pacer: asyncio.TimerHandle | None = None
+
+    @property
+    def viewers(self) -> Sequence[Viewer]:
+        return self._turns.takers
 
     def prepare(self, kind: MediaKind) -> Track | None:
         """Be ready to send the hub's track of a kind; the track, None when there is none to send."""
@@ -107,11 +109,8 @@ class Egress:
         for frame in packetizer.frames(unit, now_ns):
             if video:
                 self._remember(frame)
-            self._work.append(frame)
+            self._turns.put(frame)
         self._shed(now_ns)
-        if self._work and self._walking is None:
-            self._begin_frame()
-            self._walking = asyncio.get_running_loop().call_soon(self._walk)
 
     def gap(self, gap: Gap) -> None:
         """Viewers keep the last picture until the next key picture."""
@@ -123,11 +122,11 @@ class Egress:
     def add(self, viewer: Viewer) -> None:
         if not self.viewers:
             self._attach()
-        self.viewers = (*self.viewers, viewer)
+        self._turns.add(viewer)
         self._on_viewers()
 
     def remove(self, viewer: Viewer) -> None:
-        self.viewers = tuple(other for other in self.viewers if other is not viewer)
+        self._turns.remove(viewer)
         self._pumped.pop(viewer, None)
         if not self.viewers:
             self._detach()
@@ -175,11 +174,8 @@ class Egress:
 
     def _detach(self) -> None:
         self.hub.detach(self)
-        self._work.clear()
+        self._turns.clear()
         self._forget_gop()
-        if self._walking is not None:  # the viewers of a walk that goes on later are not the next ones
-            self._walking.cancel()
-            self._walking = None
         if self._pacer is not None:
             self._pacer.cancel()
             self._pacer = None
@@ -220,50 +216,24 @@ class Egress:
 
     def _shed(self, now_ns: int) -> None:
         """When the walks cannot keep up, drop what waits and go on at the next key picture."""
-        if len(self._work) < 2 or now_ns - self._work[0].pushed_ns < MAX_LAG_NS:
+        oldest = self._turns.oldest
+        if oldest is None or len(self._turns) < 2 or now_ns - oldest.pushed_ns < MAX_LAG_NS:
             return
-        kept = deque(islice(self._work, 1))  # its walk has begun
-        self.frames_overrun += len(self._work) - 1
-        self._work = kept
+        self.frames_overrun += self._turns.shed()
         self._broken = True
         self._forget_gop()
 
     # the walk
 
-    def _begin_frame(self) -> None:
-        """Serve another viewer first than for the frame before."""
-        viewers = self.viewers
-        first = self._first % len(viewers) if viewers else 0
-        self._first = first + 1
-        self._order = viewers[first:] + viewers[:first]
-        self._served = 0
+    def _deliver(self, viewer: Viewer, frame: Frame) -> None:
+        viewer.deliver(frame, self._turns.now_ns, self)
 
-    def _walk(self) -> None:
-        monotonic_ns = self._clock.monotonic_ns
-        now_ns = monotonic_ns()
-        end_ns = now_ns + SLICE_NS
-        while self._work:
-            frame, order, count = self._work[0], self._order, len(self._order)
-            while self._served < count:
-                if now_ns >= end_ns and self._work:
-                    self._walking = asyncio.get_running_loop().call_soon(self._walk)
-                    return
-                viewer = order[self._served]
-                self._served += 1
-                try:
-                    viewer.deliver(frame, now_ns, self)
-                except Exception as error:  # noqa: BLE001 - one viewer must never end the walk of the others
-                    self._fail(viewer, error)
-                now_ns = monotonic_ns()
-            if self._work:  # a viewer that ended meanwhile may have detached us
-                self._work.popleft()
-            self.frames += 1
-            if frame.video:
-                self.delays_ns.append(now_ns - frame.pushed_ns)
-                self._latencies.sent(now_ns - frame.pushed_ns)
-            if self._work:
-                self._begin_frame()
-        self._walking = None
+    def _done(self, frame: Frame) -> None:
+        self.frames += 1
+        if frame.video:
+            waited_ns = self._turns.now_ns - frame.pushed_ns
+            self.delays_ns.append(waited_ns)
+            self._latencies.sent(waited_ns)
 
     # pacing
 
@@ -298,7 +268,7 @@ class Egress:
     def _drain(self, viewer: Viewer, now_ns: int) -> bool:
         try:
             return viewer.drain(PACE_BYTES, now_ns)
-        except Exception as error:  # noqa: BLE001 - as in the walk
+        except Exception as error:  # noqa: BLE001 - as in Turns: one viewer must never end the others
             self._fail(viewer, error)
             return False
 

@@ -3,12 +3,10 @@
 Times go on from the feed's epoch by the capture clock, so that a camera which begins anew, or steps its clock,
 does not send its viewers back.
 
-Belongs here: the sink of a hub, the order in which viewers are served, the group of pictures for those who join.
-Does not: what one viewer gets (viewer), bytes (messages, vms.format.mp4.live).
+Belongs here: the sink of a hub, how much may wait for its walk, the group of pictures for those who join.
+Does not: the walk (vms.stream.turns), what one viewer gets (viewer), bytes (messages, vms.format.mp4.live).
 """
 
-import asyncio
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -17,12 +15,15 @@ from vms.common.clock import NS, Clock
 from vms.format.errors import FormatError
 from vms.format.mp4.live import LiveSample, build_live_fragment, build_live_init, live_data
 from vms.media import AccessUnit, Gap, Hub, MediaKind, Track
+from vms.stream.turns import Turns
 from vms.stream.websocket import messages
 from vms.stream.websocket.messages import MEDIA_KINDS, PLAYABLE
+from vms.telemetry.logs import get_logger
+
+log = get_logger(__name__)
 
 SLICE_NS = 500_000
 """How long one walk over viewers may hold the event loop."""
-CHECK_EVERY = 16  # viewers between two looks at the clock
 MAX_WORK = 250  # messages that wait for their walk; beyond it all viewers go on at the next key picture
 BURST_MAX_MESSAGES = 900
 BURST_MAX_BYTES = 8 << 20
@@ -48,6 +49,9 @@ class Taker(Protocol):
     def skip(self) -> None:
         """Leave out what comes up to the next key picture."""
 
+    def fail(self) -> None:
+        """End: it cannot be served, for a fault of this program."""
+
 
 @dataclass(slots=True)
 class _Line:
@@ -67,7 +71,6 @@ class Feed:
 
     def __init__(self, hub: Hub, clock: Clock) -> None:
         self.hub = hub
-        self.viewers: tuple[Taker, ...] = ()
         self.pictures = 0
         self.refused = 0
         self.overrun = 0
@@ -81,10 +84,7 @@ class Feed:
         self._burst_bytes = 0
         self._broken = True
         self._gap: Gap | None = None
-        self._work: deque[Item] = deque()
-        self._order: tuple[Taker, ...] = ()
-        self._served = 0
-        self._walking: asyncio.Handle | None = None
+        self._turns: Turns[Taker, Item] = Turns(clock, _deliver, self._failed, slice_ns=SLICE_NS)
 
     @property
     def lead(self) -> MediaKind:
@@ -101,7 +101,7 @@ class Feed:
         """Serve a viewer from now on; what it gets first: inits, then media since the newest key picture."""
         if not self.viewers:
             self._attach()
-        self.viewers = (*self.viewers, viewer)
+        self._turns.add(viewer)
         inits = b"".join(line.init for line in self._lines.values())
         first = [Item(self._index, inits, False, False, 0)] if inits else []
         if not self._burst:
@@ -109,9 +109,13 @@ class Feed:
         return [*first, *self._burst]
 
     def remove(self, viewer: Taker) -> None:
-        self.viewers = tuple(other for other in self.viewers if other is not viewer)
+        self._turns.remove(viewer)
         if not self.viewers:
             self.close()
+
+    @property
+    def viewers(self) -> Sequence[Taker]:
+        return self._turns.takers
 
     @property
     def next_index(self) -> int:
@@ -120,24 +124,18 @@ class Feed:
     def close(self) -> None:
         """Detach from the hub and cancel what is scheduled."""
         self.hub.detach(self)
-        self._work.clear()
+        self._turns.clear()
         self._forget_burst()
         self._broken = True
         self._offset_ns = None  # where it goes on later, the capture clock says
-        if self._walking is not None:
-            self._walking.cancel()
-            self._walking = None
 
     # Sink
 
     def push(self, unit: AccessUnit) -> None:
         for item in self._items(unit):
-            self._work.append(item)
-        if len(self._work) > MAX_WORK:
+            self._turns.put(item)
+        if len(self._turns) > MAX_WORK:
             self._shed()
-        if self._work and self._walking is None:
-            self._begin()
-            self._walking = asyncio.get_running_loop().call_soon(self._walk)
 
     def gap(self, gap: Gap) -> None:
         self._broken = True
@@ -246,12 +244,8 @@ class Feed:
 
     def _say(self, framed: bytes) -> None:
         """Tell all viewers, in turn with the media."""
-        if not self.viewers:
-            return
-        self._work.append(self._item(framed, key=False, media=False, capture_ns=0))
-        if self._walking is None:
-            self._begin()
-            self._walking = asyncio.get_running_loop().call_soon(self._walk)
+        if self.viewers:
+            self._turns.put(self._item(framed, key=False, media=False, capture_ns=0))
 
     def _remember(self, item: Item, leads: bool) -> None:
         if item.key and leads:
@@ -267,34 +261,16 @@ class Feed:
         self._burst = []
         self._burst_bytes = 0
 
-    # walking
-
     def _shed(self) -> None:
         """The walks do not keep up: what waits is dropped, but for what all must get."""
-        first, *rest = self._work  # the walk of the first has begun
-        kept = deque([first, *(item for item in rest if not item.media)])
-        self.overrun += len(self._work) - len(kept)
-        self._work = kept
+        self.overrun += self._turns.shed(lambda item: not item.media)
         for viewer in self.viewers:
             viewer.skip()
 
-    def _begin(self) -> None:
-        self._order = self.viewers
-        self._served = 0
+    def _failed(self, viewer: Taker, error: Exception) -> None:
+        log.error("a viewer is ended by an internal error", camera=self.hub.name, exc_info=error)
+        viewer.fail()
 
-    def _walk(self) -> None:
-        self._walking = None
-        deadline_ns = self._clock.monotonic_ns() + SLICE_NS
-        work = self._work
-        while work:
-            item, order = work[0], self._order
-            for number in range(self._served, len(order)):
-                order[number].deliver(item)
-                if number % CHECK_EVERY == CHECK_EVERY - 1 and self._clock.monotonic_ns() > deadline_ns:
-                    self._served = number + 1
-                    if self.viewers:
-                        self._walking = asyncio.get_running_loop().call_soon(self._walk)
-                    return
-            if work and work[0] is item:
-                work.popleft()
-            self._begin()
+
+def _deliver(viewer: Taker, item: Item) -> None:
+    viewer.deliver(item)

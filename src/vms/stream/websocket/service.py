@@ -1,33 +1,31 @@
 """Live view over WebSocket: who may watch, on which feed, and what viewers ask for.
 
-Belongs here: handshakes and their tokens, leases and feeds, changes of stream, the way to recordings and back.
+Belongs here: handshakes and their tokens, shares in feeds, changes of stream, the way to recordings and back.
 Does not: what one viewer gets (viewer), the pace of recordings (recorded), HTTP itself (vms.stream.http).
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from typing import Any
 
 from vms.common.clock import Clock, parse_rfc3339
 from vms.common.errors import InvalidInput, NotFound, Unavailable, VmsError
 from vms.common.ids import CameraId
-from vms.common.stream_name import StreamName
+from vms.common.stream_name import StreamName, parse_stream_name
 from vms.stream.errors import NotViewable, NotViewableReason
+from vms.stream.feed_pool import FeedPool, FeedShare
 from vms.stream.http.request import Request, Router
 from vms.stream.http.token import WATCH, check
-from vms.stream.hubs import HubLease, LeaseHub
+from vms.stream.hubs import LeaseHub
 from vms.stream.websocket import messages
 from vms.stream.websocket.connection import WebSocketConnection
 from vms.stream.websocket.feed import Feed
 from vms.stream.websocket.framing import CloseCode, accept_key
 from vms.stream.websocket.recorded import MAX_SPEED, MIN_SPEED, Recorded, RecordedFragments, Speed, show
-from vms.stream.websocket.viewer import WebSocketViewer
-from vms.telemetry.logs import get_logger
+from vms.stream.websocket.viewer import FAULT, WebSocketViewer
+from vms.stream.wishes import Wishes
 from vms.telemetry.metrics import MetricFamily, MetricKind
-
-log = get_logger(__name__)
 
 MAX_VIEWERS = 2_000
 MAX_PLAYING = 50
@@ -42,15 +40,6 @@ OnReport = Callable[[CameraId, Mapping[str, float]], None]
 def live_path(camera_id: CameraId, stream: StreamName, token: str) -> str:
     """Path and query of a camera's live view; the scheme is ws or wss."""
     return f"/live/{camera_id}?stream={stream.value}&token={token}"
-
-
-@dataclass(slots=True)
-class _Held:
-    """A feed, and how many need it."""
-
-    feed: Feed
-    lease: HubLease
-    users: int = 0
 
 
 class WebSocketService:
@@ -72,14 +61,20 @@ class WebSocketService:
         self.on_viewers: Callable[[], None] = lambda: None
         self.viewers: set[WebSocketViewer] = set()
         self.begun = 0
-        self._lease = lease
+        self.feeds = FeedPool(
+            lease,
+            lambda hub: Feed(hub, clock),
+            _require_playable,
+            ready_timeout_s=READY_TIMEOUT_S,
+            counters=("refused", "overrun"),
+        )
         self._secret = secret
         self._clock = clock
         self._recorded = recorded
         self._max_viewers = max_viewers
-        self._held: dict[tuple[CameraId, StreamName], _Held] = {}
-        self._by_viewer: dict[WebSocketViewer, _Held] = {}
-        self._tasks: dict[WebSocketViewer, asyncio.Task[None]] = {}
+        self._joining = 0  # of those whose stream is waited for
+        self._shares: dict[WebSocketViewer, FeedShare[Feed]] = {}
+        self._wishes: Wishes[WebSocketViewer] = Wishes(_refused, _failed, self._wish_over)
         self._speeds: dict[WebSocketViewer, Speed] = {}
         self._past: Counter[str] = Counter()
 
@@ -111,29 +106,31 @@ class WebSocketService:
         accept = accept_key(request.method, request.headers)
         camera_id = CameraId(request.parameters["camera_id"])
         check(self._secret, request.query.get("token", ""), camera_id, WATCH, self._clock.wall_ns())
-        stream = _stream_of(request.query.get("stream", StreamName.MAIN.value))
-        if len(self.viewers) >= self._max_viewers:
+        stream = parse_stream_name(request.query.get("stream", StreamName.MAIN.value))
+        if len(self.viewers) + self._joining >= self._max_viewers:
             raise Unavailable("this server has as many viewers as it takes; try again later")
-        held = await self._acquire(camera_id, stream)
+        self._joining += 1
+        try:
+            share = await self.feeds.acquire(camera_id, stream)
+        finally:
+            self._joining -= 1
         viewer = WebSocketViewer(camera_id, stream, self)
         self.viewers.add(viewer)
-        self._by_viewer[viewer] = held
+        self._shares[viewer] = share
         return WebSocketConnection(accept, viewer)
 
     # ViewerOwner
 
     def begin(self, viewer: WebSocketViewer) -> None:
         self.begun += 1
-        viewer.watch(self._by_viewer[viewer].feed)
+        viewer.watch(self._shares[viewer].feed)
         self.on_viewers()
 
     def left(self, viewer: WebSocketViewer) -> None:
         self.viewers.discard(viewer)
         self._past.update(sent=viewer.sent, skipped=viewer.skipped)
-        self._cancel(viewer)
-        held = self._by_viewer.pop(viewer, None)
-        if held is not None:
-            self._release(held)
+        self._wishes.cancel(viewer)
+        self._shares.pop(viewer).release()
         self.on_viewers()
 
     def asked(self, viewer: WebSocketViewer, message: Mapping[str, Any]) -> None:
@@ -141,10 +138,10 @@ class WebSocketService:
             case "report":
                 self.on_report(viewer.camera_id, messages.stages_of(message))
             case "select":
-                stream = _stream_of(message.get("stream"))
-                self._run(viewer, lambda: self._select(viewer, stream))
+                stream = parse_stream_name(message.get("stream"))
+                self._wishes.begin(viewer, lambda: self._select(viewer, stream))
             case "live":
-                self._run(viewer, lambda: self._select(viewer, viewer.stream))
+                self._wishes.begin(viewer, lambda: self._select(viewer, viewer.stream))
             case "seek":
                 self._seek(viewer, message.get("at"))
             case "speed":
@@ -158,7 +155,6 @@ class WebSocketService:
         gauge, counter = MetricKind.GAUGE, MetricKind.COUNTER
         watched = [((camera_id,), float(count)) for camera_id, count in self.watched.items()]
         yield MetricFamily("vms_websocket_viewers", gauge, "viewers over WebSocket", ("camera",), watched)
-        feeds = [held.feed for held in self._held.values()]
         totals = {
             "vms_websocket_sessions": ("viewers over WebSocket that came", self.begun),
             "vms_websocket_messages": ("media messages sent to viewers", self._total("sent")),
@@ -168,11 +164,11 @@ class WebSocketService:
             ),
             "vms_websocket_units_refused": (
                 "pictures and sounds that cannot be written as MP4",
-                self._past["refused"] + sum(feed.refused for feed in feeds),
+                self.feeds.total("refused"),
             ),
             "vms_websocket_overrun": (
                 "messages that no viewer got because serving could not keep up",
-                self._past["overrun"] + sum(feed.overrun for feed in feeds),
+                self.feeds.total("overrun"),
             ),
         }
         for name, (text, value) in totals.items():
@@ -181,45 +177,13 @@ class WebSocketService:
     def _total(self, name: str) -> int:
         return self._past[name] + sum(int(getattr(viewer, name)) for viewer in self.viewers)
 
-    # feeds
-
-    async def _acquire(self, camera_id: CameraId, stream: StreamName) -> _Held:
-        """A feed that is counted as used. Raises what the lease does, and NotViewable."""
-        key = (camera_id, stream)
-        held = self._held.get(key)
-        if held is None:
-            lease = self._lease(camera_id, stream)
-            held = self._held[key] = _Held(Feed(lease.hub, self._clock), lease)
-        held.users += 1
-        try:
-            await held.lease.ready(READY_TIMEOUT_S)
-            if not held.feed.playable:
-                detail = "the stream has nothing that browsers play, or nothing has come from the camera yet"
-                reason = NotViewableReason.CODEC if held.feed.hub.tracks else NotViewableReason.NOT_LIVE
-                raise NotViewable(reason, detail)
-        except BaseException:
-            self._release(held)
-            raise
-        return held
-
-    def _release(self, held: _Held) -> None:
-        held.users -= 1
-        if held.users:
-            return
-        for key in [key for key, other in self._held.items() if other is held]:
-            del self._held[key]
-        self._past.update(refused=held.feed.refused, overrun=held.feed.overrun)
-        held.feed.close()
-        held.lease.release()
-
     async def _select(self, viewer: WebSocketViewer, stream: StreamName) -> None:
         """Go on with the present of a stream."""
-        held = await self._acquire(viewer.camera_id, stream)
-        before, self._by_viewer[viewer] = self._by_viewer.get(viewer), held
+        share = await self.feeds.acquire(viewer.camera_id, stream)
+        before, self._shares[viewer] = self._shares[viewer], share
         viewer.stream = stream
-        viewer.watch(held.feed)
-        if before is not None:
-            self._release(before)
+        viewer.watch(share.feed)
+        before.release()
 
     # recordings
 
@@ -235,7 +199,9 @@ class WebSocketService:
         if not 0 < from_ns < _LATEST_NS:
             raise InvalidInput("at must be a time such as 2026-11-25T10:00:00Z")
         recorded = self._recorded
-        self._run(viewer, lambda: self._show(viewer, from_ns, recorded.play(viewer.camera_id, from_ns)))
+        self._wishes.begin(
+            viewer, lambda: self._show(viewer, from_ns, recorded.play(viewer.camera_id, from_ns))
+        )
         self._speeds[viewer] = Speed(
             from_ns, self._clock
         )  # from here on it counts as one that is shown recordings
@@ -265,34 +231,22 @@ class WebSocketService:
             raise InvalidInput(f"factor must be between {MIN_SPEED:g} and {MAX_SPEED:g}")
         speed.change(float(factor))
 
-    # what is under way for a viewer: one thing at most
-
-    def _run(self, viewer: WebSocketViewer, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        self._cancel(viewer)
-        self._tasks[viewer] = asyncio.get_running_loop().create_task(self._guarded(viewer, work))
-
-    async def _guarded(self, viewer: WebSocketViewer, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        try:
-            await work()
-        except VmsError as error:
-            viewer.say(messages.error("unavailable", str(error)))
-        except Exception:
-            log.exception("a wish of a viewer failed", camera=viewer.camera_id)
-            viewer.end(CloseCode.INTERNAL_ERROR, "this is a fault of the server; it is logged")
-        finally:
-            if self._tasks.get(viewer) is asyncio.current_task():
-                del self._tasks[viewer]
-                self._speeds.pop(viewer, None)
-
-    def _cancel(self, viewer: WebSocketViewer) -> None:
+    def _wish_over(self, viewer: WebSocketViewer) -> None:
         self._speeds.pop(viewer, None)
-        task = self._tasks.pop(viewer, None)
-        if task is not None:
-            task.cancel()
 
 
-def _stream_of(name: object) -> StreamName:
-    try:
-        return StreamName(str(name))
-    except ValueError:
-        raise InvalidInput(f"stream must be one of {', '.join(StreamName)}") from None
+def _require_playable(feed: Feed) -> None:
+    """Raises NotViewable."""
+    if not feed.playable:
+        reason = NotViewableReason.CODEC if feed.hub.tracks else NotViewableReason.NOT_LIVE
+        raise NotViewable(
+            reason, "the stream has nothing that browsers play, or nothing has come from the camera yet"
+        )
+
+
+def _refused(viewer: WebSocketViewer, error: VmsError) -> None:
+    viewer.say(messages.error("unavailable", str(error)))
+
+
+def _failed(viewer: WebSocketViewer) -> None:
+    viewer.end(CloseCode.INTERNAL_ERROR, FAULT)

@@ -19,6 +19,7 @@ MAX_UNSENT_BYTES = 2 << 20
 RESUME_UNSENT_BYTES = 256 << 10
 """A viewer that was too slow goes on once so little waits for it."""
 SLOW = "slow_viewer"
+FAULT = "this is a fault of the server; it is logged"
 
 
 class ViewerOwner(Protocol):
@@ -146,6 +147,9 @@ class WebSocketViewer:
         if not self._awaiting_key:
             self._awaiting_key = True
             self._skipped_from_ns = self._newest_ns
+
+    def fail(self) -> None:
+        self.end(CloseCode.INTERNAL_ERROR, FAULT)
 
     def _leave_out(self) -> None:
         if self._skipped_from_ns is not None:
