@@ -1,5 +1,6 @@
 """What a process that pulls no cameras does when the registry says something else of one."""
 
+import asyncio
 from pathlib import Path
 
 from vms.app.places import Places
@@ -7,7 +8,7 @@ from vms.app.subscriber import Subscriber
 from vms.bus.memory import MemoryBus
 from vms.common.clock import SystemClock
 from vms.common.ids import CameraId
-from vms.proto.camera_pb2 import CameraSpec
+from vms.proto.camera_pb2 import CameraSpec, RegistryComplete
 
 PORCH = CameraId("porch")
 
@@ -26,3 +27,14 @@ def test_a_camera_that_is_gone_and_one_whose_sub_stream_is_gone_are_told_apart(t
         subscriber.registry.on_change(PORCH)
 
     assert told == [("no sub", PORCH), ("removed", PORCH)]
+
+
+async def test_who_waits_for_the_registry_goes_on_once_it_was_read_or_nobody_tells_it(tmp_path: Path) -> None:
+    registry = Subscriber(Places(tmp_path), MemoryBus(), SystemClock()).registry
+    assert not await registry.wait_loaded(0.05)
+
+    waiting = asyncio.create_task(registry.wait_loaded(60))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    registry._replica.complete(RegistryComplete(revision=1, cameras={}))
+    assert await asyncio.wait_for(waiting, 30)

@@ -2,14 +2,16 @@
 
 import os
 import signal
+import socket
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import httpx
 import pytest
 from bench._viewer import SinkViewer
-from tests.e2e.system import System, camera, filming, serving, wait_for
+from tests.e2e.system import PATIENCE_S, System, camera, filming, serving, wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -45,25 +47,29 @@ class Viewing:
 
 def _ask(system: System, method: str, url: str, **more: object) -> httpx.Response:
     """One request over a TCP connection of its own."""
-    return httpx.request(method, httpx.URL(system.url).join(url), timeout=30, **more)  # type: ignore[arg-type]
+    return httpx.request(method, httpx.URL(system.url).join(url), timeout=PATIENCE_S, **more)  # type: ignore[arg-type]
 
 
-def _watch(system: System, camera_id: str) -> Viewing:
+def _watch(api: httpx.Client, camera_id: str) -> Viewing:
     viewer = SinkViewer()
-    url = f"/api/v1/cameras/{camera_id}/whep"
-    answer = _ask(system, "POST", url, content=viewer.offer(), headers=SDP)
+    answer = api.post(f"/cameras/{camera_id}/whep", content=viewer.offer(), headers=SDP)
     assert answer.status_code == 201, answer.text
     viewer.accept(answer.text)
     return Viewing(viewer, answer.headers["location"], answer.headers["etag"])
+
+
+def _stay(watching: Iterable[Viewing]) -> None:
+    """Answer the server's questions whether they are still there; due every few seconds."""
+    for each in watching:
+        each.viewer.readable()
+        each.viewer.tick()
 
 
 def _gets_pictures(watching: list[Viewing]) -> None:
     before = [each.viewer.packets for each in watching]
 
     def probe() -> bool:
-        for each in watching:
-            each.viewer.readable()
-            each.viewer.tick()
+        _stay(watching)
         return all(each.viewer.packets > packets + 20 for each, packets in zip(watching, before, strict=True))
 
     wait_for("pictures", probe)
@@ -71,13 +77,22 @@ def _gets_pictures(watching: list[Viewing]) -> None:
 
 @pytest.fixture
 def both(system: System) -> Iterator[dict[str, Viewing]]:
-    """A session of each stream process: the second camera's goes to the one that has less to do."""
+    """A session of each stream process: the second camera's goes to the one that has less to do.
+
+    The api process that places them is the one that says how many there are: one connection, one process.
+    """
     viewings: list[Viewing] = []
-    for camera_id in CAMERAS:
-        begun = _sessions_begun(system)
-        viewings.append(_watch(system, camera_id))
-        _gets_pictures(viewings)
-        wait_for("the session to be counted", lambda begun=begun: _sessions_begun(system) == begun + 1)
+
+    def told(api: httpx.Client, count: int) -> bool:
+        _stay(viewings)
+        cameras = api.get("/cameras").raise_for_status().json()["cameras"]
+        return sum(each["viewers"] for each in cameras) == count
+
+    with httpx.Client(base_url=system.http.base_url, timeout=PATIENCE_S) as api:
+        for count, camera_id in enumerate(CAMERAS):
+            wait_for(f"{count} sessions to be told of", lambda count=count: told(api, count))
+            viewings.append(_watch(api, camera_id))
+            _gets_pictures(viewings)
     found = {viewing.worker: viewing for viewing in viewings}
     assert sorted(found) == ["stream-0", "stream-1"]
     yield found
@@ -86,16 +101,13 @@ def both(system: System) -> Iterator[dict[str, Viewing]]:
         _ask(system, "DELETE", viewing.location)
 
 
-def _sessions_begun(system: System) -> float:
-    return sum(sample.value for sample in system.metrics("vms_stream_sessions_total"))
-
-
 def test_every_request_of_a_session_finds_it_over_a_connection_of_its_own(
     system: System, both: dict[str, Viewing]
 ) -> None:
     _gets_pictures(list(both.values()))
     for viewing in both.values():
         for _ in range(6):  # whichever api process answers
+            _stay(both.values())
             assert _ask(system, "GET", viewing.location).status_code == 204
             viewer = viewing.viewer
             lines = [f"a=ice-ufrag:{viewer.ufrag}", f"a=ice-pwd:{viewer.pwd}", "a=end-of-candidates", ""]
@@ -110,10 +122,15 @@ def test_every_request_of_a_session_finds_it_over_a_connection_of_its_own(
         (other_id,) = (each for each in CAMERAS if f"/{each}/" not in viewing.location)
         other = f"/api/v1/cameras/{other_id}/whep/{session_id}"
         assert _ask(system, "GET", other).status_code == 404, "it is a session of another camera"
-    assert {sample.labels["worker"] for sample in system.metrics("vms_http_requests_total")} == {
-        "api-0",
-        "api-1",
-    }
+
+    def all_have_answered() -> bool:
+        _stay(both.values())
+        for viewing in both.values():
+            assert _ask(system, "GET", viewing.location).status_code == 204
+        answered = {sample.labels["worker"] for sample in system.metrics("vms_http_requests_total")}
+        return answered == {"api-0", "api-1"}
+
+    wait_for("an answer of every api process", all_have_answered)
     for viewing in both.values():
         assert _ask(system, "DELETE", viewing.location).status_code == 204
         for _ in range(4):
@@ -126,7 +143,7 @@ def test_ice_restarts_through_any_process_and_pictures_go_on(
     system: System, both: dict[str, Viewing]
 ) -> None:
     for viewing in both.values():
-        _gets_pictures([viewing])
+        _gets_pictures(list(both.values()))
         viewer = viewing.viewer
         lines = ["a=ice-ufrag:afterwards", f"a=ice-pwd:{viewer.pwd}", ""]
         headers = FRAGMENT | {"If-Match": "*"}
@@ -136,7 +153,7 @@ def test_ice_restarts_through_any_process_and_pictures_go_on(
         viewer.ufrag = "afterwards"
         viewer.accept(answer.text)  # credentials and candidates are written as in an SDP answer
         viewer.send_check()
-        _gets_pictures([viewing])
+        _gets_pictures(list(both.values()))
         headers = FRAGMENT | {"If-Match": viewing.etag}
         assert (
             _ask(system, "PATCH", viewing.location, content="\r\n".join(lines), headers=headers).status_code
@@ -152,8 +169,18 @@ def test_a_session_ends_with_its_process_and_those_of_the_other_go_on(
     os.kill(before["stream-1"], signal.SIGKILL)
     gone, kept = both["stream-1"], both["stream-0"]
     _gets_pictures([kept])
+
+    def is_forgotten() -> bool:
+        """Until the next process of that name is there, the answer is to try again."""
+        _stay([kept])
+        status = _ask(system, "GET", gone.location).status_code
+        assert status in (404, 503)
+        return status == 404 and system.asked()["stream-1"].pid not in (0, before["stream-1"])
+
+    wait_for("the session to be over", is_forgotten)
     system.wait_replaced(before, ["stream-1"])
     for _ in range(4):
+        _stay([kept])
         assert _ask(system, "GET", gone.location).status_code == 404
         assert _ask(system, "GET", kept.location).status_code == 204
     assert _ask(system, "DELETE", gone.location).status_code == 404
@@ -171,6 +198,27 @@ def test_ffprobe_reads_a_camera_from_the_rtsp_server_whoever_accepts(system: Sys
         found = _ffprobe(f"{system.rtsp_url}/porch")
         assert "codec_name=h264" in found.stdout, found.stderr
     assert "404" in _ffprobe(f"{system.rtsp_url}/no-such-camera").stderr
+
+
+def test_processes_that_have_just_started_tell_nobody_that_a_camera_does_not_exist(system: System) -> None:
+    before = system.wait_running()
+    gone = ["stream-0", "stream-1"]
+    for worker in gone:
+        os.kill(before[worker], signal.SIGKILL)
+    # Whoever comes now is answered by the first of the new ones, when it listens.
+    answers = wait_for("an answer", lambda: _described(system, "porch"))
+    assert answers.startswith("RTSP/1.0 200 "), answers
+    system.wait_replaced(before, gone)
+
+
+def _described(system: System, camera_id: str) -> str:
+    """What the RTSP server says of a camera; nothing when the process that took the connection is being killed."""
+    url = httpx.URL(system.rtsp_url)
+    request = f"DESCRIBE {system.rtsp_url}/{camera_id} RTSP/1.0\r\nCSeq: 1\r\nAccept: application/sdp\r\n\r\n"
+    with suppress(OSError), socket.create_connection((url.host, url.port), PATIENCE_S) as connection:
+        connection.sendall(request.encode())
+        return connection.recv(4096).decode()
+    return ""
 
 
 @pytest.mark.needs("ffmpeg")

@@ -3,12 +3,11 @@
 The roles are those that have processes of their own elsewhere; only hubs are shared instead of relayed.
 """
 
-import asyncio
 import gc
 import os
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from vms.app.api import ApiRole
@@ -54,7 +53,6 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 
-LOADED_S = 5.0
 MEDIA, STREAM, API, ALL = "media-0", "stream-0", "api-0", "supervisor"
 
 
@@ -124,10 +122,7 @@ class System:
         control = LocalServer(places.control(ALL), machine.methods())
         serving = RunningRole("api", around(API), api)
         await _run(stack, directory, registry, *running, machine.lag, control, serving)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LOADED_S):
-                while not registry.loaded:  # noqa: ASYNC110 - it comes over the bus
-                    await asyncio.sleep(0.01)
+        await registry.wait_loaded()
         self.url = api.service.url
 
     async def _start_keeping(

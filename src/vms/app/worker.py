@@ -60,10 +60,10 @@ async def _run(seat: Seat) -> None:
     bus = NatsBus(lambda: bus_address(config, places))
     async with AsyncExitStack() as stack:
         around = Around(config, places, seat.worker, bus, clock)
-        role = await _BUILDERS[seat.role](around, seat, stack)
-        running = RunningRole(seat.role, around, role, control=seat.control)
         await bus.start()
         stack.push_async_callback(bus.stop)
+        role = await _BUILDERS[seat.role](around, seat, stack)
+        running = RunningRole(seat.role, around, role, control=seat.control)
         await running.start()
         stack.push_async_callback(running.stop)
         gc.collect()
@@ -209,6 +209,7 @@ async def _subscriber(around: Around, stack: AsyncExitStack) -> "Subscriber":
     subscriber = Subscriber(around.places, around.bus, around.clock)
     await subscriber.start()
     stack.push_async_callback(subscriber.stop)
+    await subscriber.registry.wait_loaded()
     return subscriber
 
 

@@ -28,6 +28,7 @@ from vms.telemetry.logs import get_logger
 
 log = get_logger(__name__)
 
+LOADED_S = 5.0
 _COMMAND_S = 30.0  # changes take their turn; each may wait 5 s for a media process
 
 
@@ -58,6 +59,17 @@ class RegistryClient:
     def key_is_known(self) -> bool:
         """Whether the installation's key was read; without it nothing can be."""
         return self._secrets is not None
+
+    async def wait_loaded(self, within_s: float = LOADED_S) -> bool:
+        """Wait until everything was read, but no longer than that: without a bus nobody tells it. Gives `loaded`.
+
+        For who starts: before, no camera is known, and who asks for one would be told that there is none.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while not self.loaded:  # noqa: ASYNC110 - it comes over the bus
+                    await asyncio.sleep(0.01)
+        return self.loaded
 
     async def start(self) -> None:
         """Begin to follow the registry; never waits for it."""

@@ -217,7 +217,8 @@ class CameraRegistry:
 def _refuse_locked(entry: RegisteredCamera) -> None:
     if entry.managed_by is ManagedBy.FILE:
         raise Conflict(
-            f"camera {entry.camera.id} is managed by the configuration file; change it there and restart"
+            f"camera {entry.camera.id} is managed by the configuration file;"
+            " change it there: SIGHUP makes the system read it again"
         )
 
 
