@@ -56,16 +56,16 @@ async def test_chromium_plays_parts_near_the_live_edge(serve, page: Page, sound:
         )  # Chromium keeps pages of elsewhere from loopback addresses
         await page.add_script_tag(path=HLS_JS)
         await page.evaluate(PLAY, player.url)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while True:
                 state = await page.evaluate(STATE)
                 assert not [error for error in state["errors"] if "fatal" in error], state
-                if state["frames"] > 100 and state["behind_s"] is not None:
+                # By whole segments it would stay 12 s and more behind.
+                if state["frames"] > 100 and state["behind_s"] is not None and state["behind_s"] < 4:
                     break
                 await asyncio.sleep(0.1)
     assert state["width"] == 320
     assert state["low"] > 0
-    assert state["behind_s"] < 4  # by whole segments it would be 12 s and more
 
 
 @pytest.mark.e2e

@@ -9,6 +9,7 @@ from tests.stream.test_stream_hls import SECRET, TimedCamera, push
 
 from vms.common.clock import NS, ManualClock
 from vms.common.ids import CameraId
+from vms.common.stream_name import StreamName
 from vms.stream.errors import Refused
 from vms.stream.hls import HlsService, UrlTokens
 from vms.stream.hls import service as service_module
@@ -153,3 +154,26 @@ async def test_a_stream_that_is_only_asked_for_what_is_known_does_not_end(watche
     watched.clock.advance(service_module.IDLE_S * 1.1)
     watched.service._sweep()
     assert not watched.service.streams
+
+
+@pytest.mark.parametrize("end", ["end_camera", "end_stream", "stop"])
+async def test_nothing_is_known_of_a_stream_that_has_ended(watched: Watched, end: str) -> None:
+    names = ["video.m3u8", *watched.files()]
+    assert all(watched.known(name) for name in names)
+    if end == "end_camera":
+        watched.service.end_camera(CAMERA)
+    elif end == "end_stream":
+        watched.service.end_stream(CAMERA, StreamName.MAIN)
+    else:
+        await watched.service.stop()
+    assert not any(watched.known(name) for name in names)
+
+
+async def test_answers_that_are_kept_are_bounded_and_go_when_they_are_old(watched: Watched) -> None:
+    for number in range(2 * service_module._KEPT_MAX):
+        token = mint(SECRET, CAMERA, WATCH, watched.clock.wall_ns() + LASTS_NS + number)
+        assert watched.service.known(watched.target("video.m3u8", token)) is not None
+        assert len(watched.service._kept) <= service_module._KEPT_MAX
+    push(watched.camera, 1)
+    watched.service._sweep()
+    assert not watched.service._kept

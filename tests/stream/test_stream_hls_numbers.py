@@ -10,8 +10,9 @@ from tests.stream.scripted_stream import h264_pictures, track_of
 from vms.common.clock import NS
 from vms.format import nal
 from vms.media import AccessUnit
+from vms.stream.hls.parts import part_target_ns
 from vms.stream.hls.playlist import media, rendition_edge
-from vms.stream.hls.rendition import PART_TARGET_NS, RING_MAX_BYTES, RING_SEGMENTS, Rendition
+from vms.stream.hls.rendition import RING_MAX_BYTES, RING_SEGMENTS, Rendition
 from vms.stream.hls.timeline import SLOT_NS, TARGET_DURATION_S, Timeline
 
 START_NS = 1_790_000_000 * NS
@@ -44,7 +45,7 @@ def units(
 
 
 def feed(stream: list[AccessUnit], rendition: Rendition | None = None) -> Rendition:
-    rendition = rendition or Rendition(Timeline())
+    rendition = rendition or Rendition(Timeline(), part_target_ns(NS / 25))
     for unit in stream:
         rendition.push(unit)
     return rendition
@@ -118,7 +119,7 @@ def test_parts_are_as_long_as_the_rfc_wants_them() -> None:
     """At least 85% of the target, but for the last of a segment (§4.4.4.9)."""
     rendition = feed(units(600))
     for segment in list(rendition.segments)[:-1]:
-        assert all(part.duration_ns >= 0.85 * PART_TARGET_NS for part in segment.parts[:-1])
+        assert all(part.duration_ns >= 0.85 * rendition.part_target_ns for part in segment.parts[:-1])
 
 
 def test_a_long_group_of_pictures_makes_no_long_segment() -> None:

@@ -9,7 +9,7 @@ import pytest
 from vms.stream.http import http1
 from vms.stream.http.http1 import HttpServer
 from vms.stream.http.listener import TcpFront
-from vms.stream.http.request import Request, Response, Router
+from vms.stream.http.request import JOINED_MAX_BYTES, Request, Response, Router
 
 LARGE = 24 << 20  # more than the kernel takes on its own
 
@@ -292,3 +292,11 @@ def test_requests_that_are_remembered_are_bounded(
         connection.data_received(get(f"/known/{number}"))
         assert 0 < len(served.http.repeated) <= 5
     assert transport.written.count(b"HTTP/1.1 200") == 12
+
+
+def test_a_small_answer_is_written_in_one_piece_for_all_and_a_large_one_is_not_copied() -> None:
+    small, part = Response(200, {}, [b"ab", b"", b"c"]), bytes(JOINED_MAX_BYTES)
+    assert list(small.pieces(b"\r\n")) == [small.head + b"\r\nabc"]
+    assert small.pieces(b"\r\n")[0] is small.pieces(b"\r\n")[0]
+    assert list(small.pieces(b"date: then\r\n\r\n")) == [small.head + b"date: then\r\n\r\nabc"]
+    assert any(piece is part for piece in Response(200, {}, [b"ab", part]).pieces(b"\r\n"))

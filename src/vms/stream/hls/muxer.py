@@ -11,8 +11,9 @@ from vms.common.errors import Conflict, InvalidInput, Unavailable
 from vms.format.codecs import codec_string
 from vms.format.errors import FormatError
 from vms.media import AccessUnit, Codec, Gap, MediaKind
+from vms.stream.hls.parts import aac_frame_ns, part_target_ns
 from vms.stream.hls.playlist import Variant, media, multivariant, rendition_edge
-from vms.stream.hls.rendition import PART_TARGET_NS, Rendition
+from vms.stream.hls.rendition import Rendition
 from vms.stream.hls.timeline import TARGET_DURATION_S, Timeline
 from vms.stream.hubs import HubLease
 
@@ -28,7 +29,8 @@ _BANDWIDTH_FIRST = 4_000_000
 class HlsMuxer:
     """Serves one stream from `start` to `close`. names: ``video`` and, with sound that players take, ``audio``.
 
-    units_refused: units that could not be written. waiters: requests that wait for a part.
+    units_refused: units that could not be written. waiters: requests that wait for a part. changes: how often a part or
+    segment was added.
     """
 
     def __init__(self, lease: HubLease) -> None:
@@ -36,6 +38,7 @@ class HlsMuxer:
         self.renditions: dict[str, Rendition] = {}
         self.units_refused = 0
         self.waiters = 0
+        self.changes = 0
         self._lease = lease
         self._waiting: set[asyncio.Future[None]] = set()
         self._texts: dict[tuple[str, bool], tuple[int, str]] = {}
@@ -55,9 +58,10 @@ class HlsMuxer:
         if video is None or video.codec not in VIDEO_CODECS:
             raise Conflict("the camera sends no video that HLS can carry; set it to H.264 or H.265")
         self._frame_ns = _frame_ns([unit for unit in hub.gop if unit.track.kind is MediaKind.VIDEO])
-        self.renditions["video"] = Rendition(self.timeline, _part_target_ns(self._frame_ns))
+        self.renditions["video"] = Rendition(self.timeline, part_target_ns(self._frame_ns))
         if audio is not None and audio.codec in AUDIO_CODECS:
-            self.renditions["audio"] = Rendition(self.timeline)
+            target_ns = part_target_ns(aac_frame_ns(audio.clock_rate))
+            self.renditions["audio"] = Rendition(self.timeline, target_ns)
         for unit in hub.gop:
             self.push(unit)
         hub.attach(self)
@@ -85,17 +89,14 @@ class HlsMuxer:
             self.units_refused += 1
             rendition.interrupt()
         if rendition.changes != before:
+            self.changes += 1
             self._wake()
 
     def gap(self, gap: Gap) -> None:
         for rendition in self.renditions.values():
             rendition.interrupt()
+        self.changes += 1
         self._wake()
-
-    @property
-    def changes(self) -> int:
-        """How often a part or segment was added."""
-        return sum([rendition.changes for rendition in self.renditions.values()])
 
     @property
     def kept_bytes(self) -> int:
@@ -214,13 +215,6 @@ def _frame_ns(units: list[AccessUnit]) -> int | None:
         return None
     ticks = (units[-1].dts - units[0].dts) // (len(units) - 1)
     return ticks * NS // units[0].track.clock_rate or None
-
-
-def _part_target_ns(frame_ns: int | None) -> int:
-    """A part has at least one picture, and of slow streams exactly as many as fit."""
-    if frame_ns is None or frame_ns * 6 <= PART_TARGET_NS:
-        return PART_TARGET_NS
-    return max(1, PART_TARGET_NS // frame_ns) * frame_ns * 21 // 20
 
 
 def _peak(rendition: Rendition) -> int:

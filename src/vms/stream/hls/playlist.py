@@ -62,11 +62,12 @@ def media(
     segments = [segment for segment in rendition.segments if segment.parts or segment.missing]
     skipped = _skippable(segments) if skip else 0
     part_s = rendition.part_target_ns / NS
+    longest_s = max(each.part_target_ns for each in (rendition, *(other for _, other in others))) / NS
     lines = [
         "#EXTM3U",
         f"#EXT-X-VERSION:{VERSION}",
         f"#EXT-X-TARGETDURATION:{TARGET_DURATION_S}",
-        f"#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK={3 * part_s:.3f},"
+        f"#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK={max(3 * part_s, 2 * longest_s):.3f},"
         f"CAN-SKIP-UNTIL={CAN_SKIP_S:.1f},HOLD-BACK={3 * TARGET_DURATION_S:.1f}",
         f"#EXT-X-PART-INF:PART-TARGET={part_s:.3f}",
     ]
@@ -107,6 +108,14 @@ def rendition_edge(rendition: Rendition) -> tuple[int, int]:
 
 
 def _segment(name: str, segment: Segment, *, parts: bool) -> list[str]:
+    if not segment.complete:
+        return _lines(name, segment, parts=parts)
+    if parts not in segment.lines:
+        segment.lines[parts] = _lines(name, segment, parts=parts)
+    return segment.lines[parts]
+
+
+def _lines(name: str, segment: Segment, *, parts: bool) -> list[str]:
     lines = [f"#EXT-X-PROGRAM-DATE-TIME:{_date(segment.capture_ns)}"]
     if segment.missing:
         lines.append("#EXT-X-GAP")

@@ -11,9 +11,9 @@ from hashlib import sha256
 from vms.common.clock import NS
 from vms.format.mp4.live import LiveSample, build_live_fragment, build_live_init, live_data
 from vms.media import AccessUnit, MediaKind, Track
+from vms.stream.hls.parts import UNKNOWN_TARGET_NS, step_ns
 from vms.stream.hls.timeline import SLOT_NS, Timeline
 
-PART_TARGET_NS = 340_000_000  # 8 pictures at 25 a second, 10 at 30, 5 at 15
 RING_SEGMENTS = 16
 RING_MAX_BYTES = 32 << 20
 INITS_KEPT = 4
@@ -31,7 +31,10 @@ class Part:
 
 @dataclass(slots=True)
 class Segment:
-    """init: the name of its init segment. missing: nothing was captured in its slot (EXT-X-GAP)."""
+    """init: the name of its init segment. missing: nothing was captured in its slot (EXT-X-GAP). size: in bytes.
+
+    lines: in a playlist, once it is complete, without and with its parts.
+    """
 
     number: int
     capture_ns: int
@@ -39,14 +42,14 @@ class Segment:
     parts: list[Part] = field(default_factory=list)
     complete: bool = False
     missing: bool = False
+    duration_ns: int = 0
+    size: int = 0
+    lines: dict[bool, list[str]] = field(default_factory=dict, repr=False)
 
-    @property
-    def duration_ns(self) -> int:
-        return SLOT_NS if self.missing else sum(part.duration_ns for part in self.parts)
-
-    @property
-    def size(self) -> int:
-        return sum(len(part.data) for part in self.parts)
+    def add(self, part: Part) -> None:
+        self.parts.append(part)
+        self.duration_ns += part.duration_ns
+        self.size += len(part.data)
 
     @property
     def body(self) -> Sequence[bytes]:
@@ -60,7 +63,7 @@ class Rendition:
     changes: how often something was added; playlists are made anew then.
     """
 
-    def __init__(self, timeline: Timeline, part_target_ns: int = PART_TARGET_NS) -> None:
+    def __init__(self, timeline: Timeline, part_target_ns: int = UNKNOWN_TARGET_NS) -> None:
         self.segments: deque[Segment] = deque()
         self.inits: dict[str, bytes] = {}
         self.part_target_ns = part_target_ns
@@ -80,6 +83,8 @@ class Rendition:
         self._samples: list[LiveSample] = []
         self._first_dts = 0
         self._part_ns = 0
+        self._step_ns = self._part_due_ns = part_target_ns  # how long parts should be, and this one
+        self._keys: tuple[int | None, int | None] = (None, None)  # dts of the newest two key pictures
 
     @property
     def open(self) -> Segment | None:
@@ -120,6 +125,8 @@ class Rendition:
     def _take(self, unit: AccessUnit, following: AccessUnit | None) -> None:
         if unit.track is not self.track:
             self._use(unit.track)
+        if unit.key:
+            self._keys = (self._keys[1], unit.dts)
         number = self._number(unit)
         newest = self.segments[-1] if self.segments else None
         next_number = self._timeline.number(following.capture_ns) if following is not None else number
@@ -170,7 +177,17 @@ class Rendition:
             self._fill(number)
         self._fresh = self._skipping = False
         self.segments.append(Segment(number, unit.capture_ns, self._init))
+        frame_ns = max(self._duration * NS // unit.track.clock_rate, 1)
+        self._step_ns = step_ns(unit.capture_ns, self._every_ns(unit), frame_ns, self.part_target_ns)
+        self._part_due_ns = self._step_ns
         self._evict()
+
+    def _every_ns(self, unit: AccessUnit) -> int:
+        """From the key picture before to this one, by the stream's own clock: capture times have jitter. 0: unknown."""
+        before = self._keys[0]
+        if not unit.key or before is None:
+            return 0
+        return max((unit.dts - before) * NS // unit.track.clock_rate, 0)
 
     def _fill(self, number: int) -> None:
         """Segments for slots in which there was nothing; after more of them than are kept all begins anew."""
@@ -181,12 +198,13 @@ class Rendition:
             return
         for missing in range(newest.number + 1, number):
             capture_ns = newest.capture_ns + newest.duration_ns + (missing - newest.number - 1) * SLOT_NS
-            self.segments.append(Segment(missing, capture_ns, newest.init, complete=True, missing=True))
+            gap = Segment(missing, capture_ns, newest.init, complete=True, missing=True, duration_ns=SLOT_NS)
+            self.segments.append(gap)
 
     def _add(self, unit: AccessUnit) -> None:
         rate = unit.track.clock_rate
         duration_ns = self._duration * NS // rate
-        if self._samples and self._part_ns + duration_ns > self.part_target_ns:
+        if self._samples and self._full(duration_ns):
             self._close_part()
         if not self._samples:
             self._first_dts = unit.dts + self._offset_ns * rate // NS
@@ -200,10 +218,15 @@ class Rendition:
         if following is None:
             return
         if next_number <= newest.number:
-            if self._part_ns + self._duration * NS // following.track.clock_rate > self.part_target_ns:
+            if self._full(self._duration * NS // following.track.clock_rate):
                 self._close_part()
         elif following.key and not following.discontinuity:
             self._complete()
+
+    def _full(self, more_ns: int) -> bool:
+        """Whether the part ends nearer to where it should without the next unit."""
+        part_ns = self._part_ns
+        return part_ns + more_ns > self.part_target_ns or 2 * part_ns + more_ns > 2 * self._part_due_ns
 
     def _close_part(self) -> None:
         segment = self.open
@@ -212,7 +235,8 @@ class Rendition:
         samples, self._samples = self._samples, []
         number = (segment.number * _NUMBERS_A_SEGMENT + len(segment.parts)) & 0xFFFF_FFFF
         data = build_live_fragment(number, self.track.id, self._first_dts, samples)
-        segment.parts.append(Part(data, self._part_ns, any(sample.key for sample in samples)))
+        segment.add(Part(data, self._part_ns, any(sample.key for sample in samples)))
+        self._part_due_ns += self._step_ns - self._part_ns
         self._part_ns = 0
         self.bytes += len(data)
         self.changes += 1

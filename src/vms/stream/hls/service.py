@@ -7,6 +7,7 @@ Does not: HTTP (vms.stream.http), what a token is (vms.stream.http.token).
 import asyncio
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import cast
 from urllib.parse import quote
@@ -54,15 +55,17 @@ class UrlTokens:
         self._clock = clock
         self._expiries: dict[tuple[str, CameraId], int] = {}  # of tokens that were looked at and are good
 
-    def check(self, token: str, camera_id: CameraId) -> None:
-        """Raises Refused unless it lets its holder watch this camera now."""
+    def check(self, token: str, camera_id: CameraId) -> int:
+        """When it expires (Unix). Raises Refused unless it lets its holder watch this camera now."""
         now_ns = self._clock.wall_ns()
-        if now_ns < self._expiries.get((token, camera_id), 0):
-            return
+        known_ns = self._expiries.get((token, camera_id), 0)
+        if now_ns < known_ns:
+            return known_ns
         expires_ns = token_of_url.check(self._secret, token, camera_id, token_of_url.WATCH, now_ns)
         if len(self._expiries) >= _TOKENS_KEPT:
             self._expiries.clear()
         self._expiries[token, camera_id] = expires_ns
+        return expires_ns
 
     def renewed(self, camera_id: CameraId) -> str:
         """One that is good for hours: for the addresses in a playlist, which a player never asks for again.
@@ -87,6 +90,7 @@ class HlsService:
         self._tokens = tokens
         self._idle_s = idle_s
         self._streams: dict[tuple[CameraId, StreamName], _Stream] = {}
+        self._kept: dict[str, _Kept] = {}  # by target
         self._sweeper: asyncio.TimerHandle | None = None
         self.requests = 0
 
@@ -118,11 +122,25 @@ class HlsService:
         if self._sweeper is not None:
             self._sweeper.cancel()
         streams, self._streams = self._streams, {}
+        self._kept.clear()
         for stream in streams.values():
             stream.close()
 
     def known(self, target: str) -> Response | None:
         """What `handle` would answer to GET, if nothing has to be waited for and nothing is wrong."""
+        kept = self._kept.get(target)
+        if kept is None or not kept.good(self._clock.wall_ns()):
+            kept = self._find(target)
+            if kept is None:
+                return None
+            if len(self._kept) >= _KEPT_MAX:
+                self._kept.clear()
+            self._kept[target] = kept
+        self.requests += 1
+        kept.stream.asked_ns = self._clock.monotonic_ns()
+        return kept.response
+
+    def _find(self, target: str) -> "_Kept | None":
         plain = _PLAIN.fullmatch(target)
         if plain is None:
             return None
@@ -131,14 +149,11 @@ class HlsService:
         if stream is None:
             return None
         try:
-            self._tokens.check(token, CameraId(camera_id))
+            expires_ns = self._tokens.check(token, CameraId(camera_id))
         except Refused:
             return None
         response = stream.known(rest, token)
-        if response is not None:
-            self.requests += 1
-            stream.asked_ns = self._clock.monotonic_ns()
-        return response
+        return None if response is None else _Kept(response, stream, stream.muxer.changes, expires_ns)
 
     async def handle(self, request: Request) -> Response:
         """Answer one request. Raises what `HttpServer.answer` makes a response of: Refused, NotFound, InvalidInput,
@@ -217,8 +232,23 @@ class HlsService:
             if not stream.asking and stream.asked_ns <= due_ns:
                 del self._streams[key]
                 stream.close()
+        self._kept = {target: kept for target, kept in self._kept.items() if kept.good(self._clock.wall_ns())}
         if self._streams:
             self._sweep_later()
+
+
+@dataclass(slots=True)
+class _Kept:
+    """An answer for all who ask in the same words before the next part comes. changes: the muxer's, when it was made."""
+
+    response: Response
+    stream: "_Stream"
+    changes: int
+    expires_ns: int
+
+    def good(self, now_ns: int) -> bool:
+        stream = self.stream
+        return self.changes == stream.muxer.changes and now_ns < self.expires_ns and not stream.closed
 
 
 class _Stream:
@@ -228,6 +258,7 @@ class _Stream:
         self.muxer = HlsMuxer(lease)
         self.asking = 0
         self.asked_ns = now_ns
+        self.closed = False
         self.started = asyncio.create_task(self.muxer.start(READY_TIMEOUT_S), name="hls")
         self.started.add_done_callback(_seen)
         self._kept: dict[tuple[str, str], Response] = {}
@@ -264,6 +295,7 @@ class _Stream:
         return response
 
     def close(self) -> None:
+        self.closed = True
         self.started.cancel()
         self.muxer.close()
 

@@ -289,7 +289,7 @@ class Http1Connection(asyncio.Protocol):
         known = self._server.known(target)
         if known is None:
             return False
-        self._write(known, head_only=False, keep=True)
+        transport.writelines(known.pieces(_last_lines(int(time()), keep=True)))
         self._deadline.within(IDLE_S)
         return True
 
@@ -351,7 +351,7 @@ class Http1Connection(asyncio.Protocol):
         transport = self._transport
         if transport is None or transport.is_closing():
             return
-        last = _last_lines(int(time()), keep)
+        last = _last_lines(int(time()), keep=keep)
         if head_only:
             transport.writelines([response.head, last])
         else:
@@ -381,7 +381,7 @@ class Http1Connection(asyncio.Protocol):
 
 
 @lru_cache(maxsize=2)
-def _last_lines(now_s: int, keep: bool) -> bytes:
+def _last_lines(now_s: int, *, keep: bool) -> bytes:
     """The end of a response's head."""
     lines = f"date: {formatdate(now_s, usegmt=True)}\r\n" + ("" if keep else "connection: close\r\n")
     return f"{lines}\r\n".encode("latin-1")
