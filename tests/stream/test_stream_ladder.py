@@ -73,6 +73,9 @@ def test_nothing_is_playable_of_a_camera_that_sent_nothing() -> None:
     options = ladder({MAIN: Offered()}, MAIN)
     assert not any(option.playable for option in options)
     assert {option.reason for option in options} == {"not_live", "no_transcoder"}
+    options = ladder({MAIN: Offered()}, MAIN, transcodes=True)
+    assert not any(option.playable for option in options)
+    assert {option.reason for option in options} == {"not_live"}
 
 
 def test_sound_that_browsers_do_not_take_is_said_to_be_left_out() -> None:

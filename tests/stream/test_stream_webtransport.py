@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from aioquic.h3.connection import ErrorCode
+from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.connection import QuicConnection
 from aioquic.quic.stream import QuicStreamSender
 from tests.stream.lossy_quic import lossy_quic
@@ -35,7 +36,8 @@ def camera() -> Camera:
 
 @pytest.fixture
 async def served(camera: Camera) -> AsyncIterator[ServedQuic]:
-    async with serving(camera) as served:
+    # No picture is too old to be sent on a machine that has much else to do.
+    async with serving(camera, hold_ms=60_000) as served:
         yield served
 
 
@@ -186,14 +188,14 @@ async def test_a_hub_is_given_back_when_its_last_viewer_is_gone(camera: Camera, 
             await watching(second, served.path())
             left = asyncio.Event()
             served.service.on_viewers = left.set
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             await left.wait()
-        (lease,) = served.leases
-        assert not lease.released
+        assert [lease.released for lease in served.leases] == [True, False]
         camera.push()
         await second.until(lambda: len(second.pictures) == 2)
         served.service.end_camera(CAMERA)
-        assert lease.released
+        assert all(lease.released for lease in served.leases)
+        assert not served.service.feeds.feeds
 
 
 async def test_a_camera_is_asked_for_a_key_picture_where_there_is_none_to_begin_with(
@@ -358,8 +360,10 @@ async def test_giant_headers_end_the_connection_and_no_other(camera: Camera, ser
 
 
 async def test_a_flood_of_streams_ends_the_connection_and_no_other(
-    camera: Camera, served: ServedQuic
+    camera: Camera, served: ServedQuic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Where many messages have only begun their session is closed first, which the flood does not heed.
+    monkeypatch.setattr(connection_module, "CLOSE_S", 60.0)
     async with camera.live(), connected(served.port) as good, connected(served.port) as bad:
         await watching(good, served.path())
         await watching(bad, served.path())
@@ -373,17 +377,27 @@ async def test_a_flood_of_streams_ends_the_connection_and_no_other(
 
 async def flood_with_streams(client: Client) -> None:
     while not client.over:
-        for _ in range(100):
+        while len(client._quic._streams_queue) < 200:  # aioquic's own work grows with what is not taken yet
             client.say(b'{"type":"select","stream":"main"}', now=False)
         client.transmit()
-        await asyncio.sleep(0.01)  # the client's own work grows with what is not taken yet
+        await asyncio.sleep(0.01)
 
 
 TOO_LONG = b'{"type":"select","stream":"main","more":"%s"}' % (b"x" * 1100)
 
 
 @pytest.mark.parametrize(
-    "message", [b"\xff", b"[]", b'{"type":1}', b'{"type":"nothing"}', b"[" * 1000, TOO_LONG]
+    "message",
+    [
+        b"\xff",
+        b"[]",
+        b'{"type":1}',
+        b'{"type":"nothing"}',
+        b'{"type":"sound","on":"yes"}',
+        b'{"type":"sound"}',
+        b"[" * 1000,
+        TOO_LONG,
+    ],
 )
 async def test_a_message_that_makes_no_sense_ends_the_session(
     camera: Camera, served: ServedQuic, message: bytes
@@ -487,11 +501,11 @@ async def test_an_address_that_is_not_proven_gets_less_than_it_sent(served: Serv
         for data, _ in hello.datagrams_to_send(now=loop.time()):
             transport.sendto(data)
             sent.append(data)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await answered.wait()
         transport.sendto(b"\xc0\xfa\xce\xb0\x0c\0\0" + bytes(30))  # of another version, and short
         transport.sendto(sent[0])
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while sum(data[1:5] == b"\0\0\0\1" for data in got) < 2:
                 answered.clear()
                 await answered.wait()
@@ -556,3 +570,6 @@ def test_aioquic_s_streams_are_as_this_project_reads_them() -> None:
     assert sender.buffer_is_empty
     assert not sender.is_finished
     assert hasattr(QuicConnection, "reset_stream")
+    connection = QuicConnection(configuration=QuicConfiguration(is_client=True))
+    connection.send_datagram_frame(b"sound")
+    assert list(connection._datagrams_pending) == [b"sound"]

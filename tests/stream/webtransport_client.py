@@ -8,13 +8,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from struct import Struct
-from typing import Any
+from typing import Any, cast
 
 from aioquic.asyncio.protocol import QuicConnectionProtocol
 from aioquic.h3.connection import H3_ALPN, H3Connection
 from aioquic.h3.events import DatagramReceived, DataReceived, HeadersReceived, WebTransportStreamDataReceived
 from aioquic.quic.configuration import QuicConfiguration
-from aioquic.quic.connection import QuicConnection
+from aioquic.quic.connection import NetworkAddress, QuicConnection
 from aioquic.quic.events import ConnectionTerminated, ProtocolNegotiated, QuicEvent, StreamReset
 from tests.stream.scripted_stream import CAMERA, Camera
 
@@ -30,9 +30,11 @@ from vms.stream.quic.certificate import Certificate, make_certificate
 from vms.stream.quic.listener import WebTransportListener
 from vms.stream.quic.messages import Flag, Kind
 from vms.stream.quic.service import WebTransportService
+from vms.stream.quic.streams import is_closing
 
 SECRET = bytes(range(32))
 HEADER = Struct(">BBHIQQQQ")
+SOUND_HEADER = Struct(">BBHIQQQ")
 
 
 @dataclass
@@ -53,8 +55,21 @@ class Received:
         return Flag.KEY in self.flags
 
 
+@dataclass
+class ReceivedSound:
+    """A frame of sound as a client gets it. by_datagram: not on a stream."""
+
+    generation: int
+    sequence_number: int
+    capture_ns: int
+    sent_ns: int
+    pts: int
+    data: bytes = field(repr=False)
+    by_datagram: bool
+
+
 class Client(QuicConnectionProtocol):
-    """`status` of the session; `pictures` that came whole, by arrival; `configs` by generation."""
+    """`status` of the session; `pictures` and `sounds` that came whole, by arrival; `configs` by generation."""
 
     def __init__(self, quic: QuicConnection, stream_handler: object = None) -> None:
         super().__init__(quic)
@@ -63,6 +78,8 @@ class Client(QuicConnectionProtocol):
         self.session_id: int | None = None
         self.pictures: list[Received] = []
         self.configs: dict[int, dict[str, Any]] = {}
+        self.sounds: list[ReceivedSound] = []
+        self.sound_configs: dict[int, dict[str, Any]] = {}
         self.alive = 0
         self.resets = 0
         self.closed_by: bytes | None = None
@@ -70,6 +87,13 @@ class Client(QuicConnectionProtocol):
         self.ended_with = 0
         self._partial: dict[int, bytes] = {}
         self._changed = asyncio.Event()
+
+    def datagram_received(self, data: bytes | str, addr: NetworkAddress) -> None:
+        super().datagram_received(cast(bytes, data), addr)
+        if is_closing(self._quic):  # aioquic tells it three time-outs later, which on a busy machine is long
+            self.over = True
+            self.ended_with = self._quic._close_event.error_code
+            self._changed.set()
 
     def quic_event_received(self, event: QuicEvent) -> None:
         if isinstance(event, ProtocolNegotiated):
@@ -90,6 +114,8 @@ class Client(QuicConnectionProtocol):
                 self.status = int(dict(event.headers)[b":status"])
             case DataReceived():
                 self.closed_by = (self.closed_by or b"") + event.data
+            case DatagramReceived() if event.data[0] == Kind.SOUND:
+                self._sound(event.data, by_datagram=True)
             case DatagramReceived():
                 assert event.data[0] == Kind.ALIVE
                 self.alive += 1
@@ -104,10 +130,20 @@ class Client(QuicConnectionProtocol):
         if data[0] == Kind.CONFIG:
             told = json.loads(data[1:])
             self.configs[told["generation"]] = told
+        elif data[0] == Kind.SOUND_CONFIG:
+            told = json.loads(data[1:])
+            self.sound_configs[told["generation"]] = told
+        elif data[0] == Kind.SOUND:
+            self._sound(data, by_datagram=False)
         else:
             kind, flags, *fields = HEADER.unpack_from(data)
             assert kind == Kind.VIDEO
             self.pictures.append(Received(Flag(flags), *fields, data[HEADER.size :]))
+
+    def _sound(self, data: bytes, *, by_datagram: bool) -> None:
+        kind, _, *fields = SOUND_HEADER.unpack_from(data)
+        assert kind == Kind.SOUND
+        self.sounds.append(ReceivedSound(*fields, data[SOUND_HEADER.size :], by_datagram))
 
     def ask(self, target: str, *, now: bool = True, **headers: str) -> int:
         """Ask for a session."""

@@ -21,6 +21,7 @@ USUAL_SUPPORT = frozenset({"h264", "aac", "opus"})
 NO_TRANSCODER = "no_transcoder"
 NOT_LIVE = "not_live"
 UNSUPPORTED = "unsupported"
+NOTHING_CAME = "nothing has come from the camera yet"
 
 
 class LiveProtocol(StrEnum):
@@ -77,7 +78,7 @@ def ladder(
     for stream, each in known:
         found.append(_webrtc(stream, each))
         found.append(_websocket(stream, each, supports))
-    found.append(_compat(transcodes))
+    found.append(_compat(transcodes, offered.get(StreamName.MAIN, Offered())))
     found += [_player(LiveProtocol.HLS, stream, each) for stream, each in known]
     found.append(_player(LiveProtocol.RTSP, StreamName.MAIN, offered.get(StreamName.MAIN, Offered())))
     if srt:
@@ -100,7 +101,7 @@ def _websocket(stream: StreamName, offered: Offered, supports: Collection[str]) 
         return Option(LiveProtocol.WEBSOCKET, stream, False, reason, detail)
 
     if not offered.tracks:
-        return no(NOT_LIVE, "nothing has come from the camera yet")
+        return no(NOT_LIVE, NOTHING_CAME)
     video = next((track for track in offered.tracks if track.kind is MediaKind.VIDEO), None)
     if video is None:
         return no("codec", "the camera sends no video")
@@ -117,20 +118,24 @@ def _websocket(stream: StreamName, offered: Offered, supports: Collection[str]) 
 def _webtransport(stream: StreamName, offered: Offered, supports: Collection[str]) -> Option:
     """As over WebSocket: who plays a codec by Media Source Extensions decodes it by WebCodecs too."""
     found = _websocket(stream, offered, supports)
-    detail = f"experimental; {found.detail}" if not found.playable else "experimental; without sound"
+    detail = f"experimental; {found.detail}" if not found.playable else "experimental"
     return Option(LiveProtocol.WEBTRANSPORT, stream, found.playable, found.reason, detail)
 
 
-def _compat(transcodes: bool) -> Option:
-    reason = None if transcodes else NO_TRANSCODER
-    detail = "" if transcodes else "no process of this system transcodes"
-    return Option(LiveProtocol.WEBRTC, StreamName.COMPAT, transcodes, reason, detail, transcoded=True)
+def _compat(transcodes: bool, main: Offered) -> Option:
+    reason, detail = None, ""
+    if not transcodes:
+        reason, detail = NO_TRANSCODER, "no process of this system transcodes"
+    elif not main.tracks:
+        reason, detail = NOT_LIVE, NOTHING_CAME
+    playable = reason is None
+    return Option(LiveProtocol.WEBRTC, StreamName.COMPAT, playable, reason, detail, transcoded=True)
 
 
 def _player(protocol: LiveProtocol, stream: StreamName, offered: Offered) -> Option:
     if offered.tracks or stream is StreamName.SUB:  # a sub stream is pulled once it is asked for
         return Option(protocol, stream, True)
-    return Option(protocol, stream, False, NOT_LIVE, "nothing has come from the camera yet")
+    return Option(protocol, stream, False, NOT_LIVE, NOTHING_CAME)
 
 
 def _sound_name(codec: Codec) -> str:

@@ -87,7 +87,7 @@ export function LiveTile({ camera, tabIndex, onFocus }: Props) {
           </span>
         )}
         <span className={classes.actions}>
-          {soundOf(camera.audio, false) === "heard" && (
+          {soundOf(camera.audio, false, live.view?.protocol) === "heard" && (
             <TileAction label={t(muted ? "unmute" : "mute")} onClick={() => setMuted(!muted)}>
               {muted ? <IconVolumeOff size={16} /> : <IconVolume size={16} />}
             </TileAction>

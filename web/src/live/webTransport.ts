@@ -1,10 +1,11 @@
 /**
- * Live view over WebTransport: one picture a stream, decoded by WebCodecs (docs/api/live-webtransport.md).
- * Experimental, and only for who chooses it (chosenProtocol.ts). Without sound.
+ * Live view over WebTransport: one picture a stream, sound in datagrams, decoded by WebCodecs
+ * (docs/api/live-webtransport.md). Experimental, and only for who chooses it (chosenProtocol.ts).
  */
 import type { LiveStream } from "../api/types";
 import { CaptureClock } from "./captureClock";
 import { keepPlaying } from "./keepPlaying";
+import { LiveSound } from "./liveSound";
 import { PictureOrder } from "./pictureOrder";
 import type { AttachedMedia, LiveEvents, LiveSession, LiveView } from "./session";
 import { bytesOf, type Config, type EncodedPicture, messageOf } from "./webTransportMessages";
@@ -12,6 +13,8 @@ import { type Screen, makeScreen } from "./screen";
 import type { ReceivedStats } from "./whep";
 
 const LOOK_EVERY_MS = 50;
+/** Datagrams that wait to be read while the page does other things; as many frames of sound are more than is played. */
+const MAX_DATAGRAMS = 50;
 /** A decoder that has so many pictures to do is too slow: it goes on at a key picture. */
 const MAX_DECODING = 30;
 /** Capture times that are remembered, until their pictures are shown. */
@@ -28,6 +31,11 @@ export class WebTransportSession implements Omit<LiveSession, "resize">, Attache
   private readonly clock = new CaptureClock();
   private readonly captured = new Map<number, number>();
   private screen: Screen | null = null;
+  private sound: LiveSound | null = null;
+  private knowsSound = false;
+  private listening = false;
+  private asked = false;
+  private saying: Promise<void> = Promise.resolve();
   private decoder: VideoDecoder | null = null;
   private decodes: number | null = null;
   private decoderFailures = 0;
@@ -58,6 +66,7 @@ export class WebTransportSession implements Omit<LiveSession, "resize">, Attache
       await transport.ready;
       if (this.closed) return;
       this.screen = makeScreen();
+      this.sound = new LiveSound(this.screen.stream, this.clock);
       this.decoder = this.makeDecoder();
       this.ready = true;
       this.timer = setInterval(() => this.decode(), LOOK_EVERY_MS);
@@ -75,8 +84,13 @@ export class WebTransportSession implements Omit<LiveSession, "resize">, Attache
     // Refused only for sound without a gesture; muted play is always allowed.
     video.play().catch(() => undefined);
     const letPause = keepPlaying(video);
+    const listen = () => this.listen(!video.muted);
+    video.addEventListener("volumechange", listen);
+    listen();
     return () => {
       letPause();
+      video.removeEventListener("volumechange", listen);
+      this.listen(false);
       video.srcObject = null;
     };
   }
@@ -95,10 +109,7 @@ export class WebTransportSession implements Omit<LiveSession, "resize">, Attache
   }
 
   async select(stream: LiveStream): Promise<void> {
-    if (!this.connected || this.transport === null || stream === this.shown) return;
-    const writer = (await this.transport.createUnidirectionalStream()).getWriter();
-    await writer.write(new TextEncoder().encode(JSON.stringify({ type: "select", stream })));
-    await writer.close();
+    if (this.connected && stream !== this.shown) await this.say({ type: "select", stream });
   }
 
   stats(): Promise<ReceivedStats> {
@@ -106,7 +117,7 @@ export class WebTransportSession implements Omit<LiveSession, "resize">, Attache
     return Promise.resolve({
       framesDecoded: decoded,
       framesDropped: dropped + this.order.skipped,
-      packetsLost: 0,
+      packetsLost: this.sound?.lost ?? 0,
       bytes,
       roundTripMs: null,
       heard,
@@ -123,7 +134,29 @@ export class WebTransportSession implements Omit<LiveSession, "resize">, Attache
       // It never came to be.
     }
     if (this.decoder !== null && this.decoder.state !== "closed") this.decoder.close();
+    this.sound?.close();
     this.screen?.close();
+  }
+
+  /** Sound is sent to who listens, and to nobody else. */
+  private listen(listening: boolean): void {
+    this.listening = listening;
+    if (listening === this.asked || !this.knowsSound || !this.connected) return;
+    this.asked = listening;
+    this.sound?.want(listening);
+    this.say({ type: "sound", on: listening }).catch(() => undefined);
+  }
+
+  /** One after the other: of two streams the later may come first. */
+  private say(message: object): Promise<void> {
+    const said = this.saying.then(async () => {
+      if (!this.connected || this.transport === null) return;
+      const writer = (await this.transport.createUnidirectionalStream()).getWriter();
+      await writer.write(new TextEncoder().encode(JSON.stringify(message)));
+      await writer.close();
+    });
+    this.saying = said.catch(() => undefined);
+    return said;
   }
 
   private async readStreams(transport: WebTransport): Promise<void> {
@@ -147,27 +180,37 @@ export class WebTransportSession implements Omit<LiveSession, "resize">, Attache
     } catch {
       return; // The server gave it up.
     }
+    await this.take(buffer);
+    this.decode();
+  }
+
+  private async take(buffer: ArrayBuffer): Promise<void> {
     const message = messageOf(buffer);
     if (message === null || this.closed) return;
     this.counts.heard += 1;
     this.counts.bytes += buffer.byteLength;
+    const nowMs = performance.now();
     if ("config" in message) await this.introduce(message.config);
-    else {
-      const nowMs = performance.now();
+    else if ("soundConfig" in message) await this.sound?.introduce(message.soundConfig);
+    else if ("picture" in message) {
       this.clock.noteMade(message.picture.sentMs, nowMs);
       this.order.add(message.picture, nowMs);
+    } else {
+      this.clock.noteMade(message.sound.sentMs, nowMs);
+      this.sound?.take(message.sound);
     }
-    this.decode();
   }
 
-  /** The server says every second that it is there. */
+  /** Sound, and every second that the server is there. */
   private async readDatagrams(transport: WebTransport): Promise<void> {
     try {
+      transport.datagrams.incomingHighWaterMark = MAX_DATAGRAMS;
       const datagrams = (transport.datagrams.readable as ReadableStream<Uint8Array>).getReader();
       for (;;) {
-        const { done } = await datagrams.read();
+        const { done, value } = await datagrams.read();
         if (done || this.closed) return;
         this.counts.heard += 1;
+        void this.take(value.slice().buffer);
       }
     } catch {
       this.fail();
@@ -185,6 +228,8 @@ export class WebTransportSession implements Omit<LiveSession, "resize">, Attache
     for (const generation of this.configs.keys()) {
       if (this.configs.size > 4) this.configs.delete(generation);
     }
+    this.knowsSound = config.knowsSound;
+    this.listen(this.listening);
     this.shown = config.stream;
     this.events.onView(this.view);
   }
@@ -220,6 +265,7 @@ export class WebTransportSession implements Omit<LiveSession, "resize">, Attache
 
   /** What is not shown is not counted as a picture: whoever looks at the counts takes it for one that was seen. */
   private show(frame: VideoFrame): void {
+    this.sound?.notePicture(performance.now() - this.capturedMs(frame.timestamp / 1e6));
     if (this.screen === null || this.closed) frame.close();
     else if (this.screen.show(frame)) this.counts.decoded += 1;
     else this.counts.dropped += 1;

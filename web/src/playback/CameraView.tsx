@@ -84,7 +84,7 @@ export function CameraView({ camera, cameras }: Props) {
           muted={model.muted}
           onLive={controls.backToLive}
         />
-        <TransportBar camera={camera} model={model} onFullscreen={fullscreen} />
+        <TransportBar camera={camera} model={model} liveBy={live.view?.protocol} onFullscreen={fullscreen} />
       </div>
       <aside className={classes.aside}>
         {playback.active && <ChangedAlert segment={verification.segment} />}

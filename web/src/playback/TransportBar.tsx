@@ -5,6 +5,7 @@ import { useTranslation } from "react-i18next";
 
 import { url } from "../api/client";
 import type { Camera } from "../api/types";
+import type { LiveProtocol } from "../live/latencyWindow";
 import { Control } from "./Control";
 import classes from "./playback.module.css";
 import { hasSound } from "./rates";
@@ -15,14 +16,16 @@ import type { CameraModel } from "./useCamera";
 interface Props {
   camera: Camera;
   model: CameraModel;
+  /** By which the present comes; undefined while that is not known. */
+  liveBy: LiveProtocol | undefined;
   onFullscreen: () => void;
 }
 
-export function TransportBar({ camera, model, onFullscreen }: Props) {
+export function TransportBar({ camera, model, liveBy, onFullscreen }: Props) {
   const { t } = useTranslation("playback");
   const { playback, playheadMs, muted, controls } = model;
   const { active } = playback;
-  const sound = soundOf(camera.audio, active);
+  const sound = soundOf(camera.audio, active, liveBy);
   const tooFast = active && !hasSound(playback.rate);
   const snapshotName = `${camera.id}-${new Date(playheadMs).toISOString().replaceAll(":", "-")}.jpg`;
   return (

@@ -19,9 +19,13 @@ from vms.format.mp4.sample_entries import h264, h265
 from vms.media import Codec, Track
 
 PLAYABLE = frozenset({Codec.H264, Codec.H265})
-"""What WebCodecs take of what cameras send; sound is not sent."""
+"""What WebCodecs take of what cameras send."""
+AUDIBLE = frozenset({Codec.AAC, Codec.PCMU, Codec.PCMA, Codec.OPUS})
+"""Likewise, of sound."""
 _HEADER = Struct(">BBHIQQQQ")
 HEADER_BYTES = _HEADER.size
+_SOUND_HEADER = Struct(">BBHIQQQ")
+SOUND_HEADER_BYTES = _SOUND_HEADER.size
 _ALIVE = Struct(">BQ")
 _CLOSE_SESSION = 0x2843
 """Capsule type (draft-ietf-webtrans-http3 §5)."""
@@ -35,6 +39,8 @@ class Kind(IntEnum):
     CONFIG = 0
     VIDEO = 1
     ALIVE = 2
+    SOUND_CONFIG = 3
+    SOUND = 4
 
 
 class Flag(IntFlag):
@@ -60,6 +66,17 @@ class Picture:
     dts: int
 
 
+@dataclass(frozen=True, slots=True)
+class SoundFrame:
+    """Encoded sound, the same for all viewers. pts: ticks of its track's clock rate. queued_ns: see Picture."""
+
+    track: Track
+    data: bytes = field(repr=False)
+    capture_ns: int
+    queued_ns: int
+    pts: int
+
+
 def header(picture: Picture, flags: Flag, generation: int, sequence_number: int, sent_ns: int) -> bytes:
     """What stands before a picture's data; sent_ns: wall-clock time now."""
     return _HEADER.pack(
@@ -74,8 +91,26 @@ def header(picture: Picture, flags: Flag, generation: int, sequence_number: int,
     )
 
 
-def config(camera_id: CameraId, stream: StreamName, track: Track, generation: int) -> bytes:
-    """What pictures of a generation are decoded by: the fields of VideoDecoderConfig. FormatError when it has no sets."""
+def sound_header(sound: SoundFrame, generation: int, sequence_number: int, sent_ns: int) -> bytes:
+    """What stands before a frame of sound; sent_ns: wall-clock time now. Its flags are for later."""
+    return _SOUND_HEADER.pack(
+        Kind.SOUND,
+        0,
+        generation & 0xFFFF,
+        sequence_number & 0xFFFF_FFFF,
+        sound.capture_ns,
+        sent_ns,
+        max(sound.pts, 0),
+    )
+
+
+def config(
+    camera_id: CameraId, stream: StreamName, track: Track, generation: int, sound: Track | None
+) -> bytes:
+    """What pictures of a generation are decoded by: the fields of VideoDecoderConfig. FormatError when it has no sets.
+
+    sound: what can be asked for beside it.
+    """
     record = h264 if track.codec is Codec.H264 else h265
     fields = {
         "type": "config",
@@ -87,8 +122,27 @@ def config(camera_id: CameraId, stream: StreamName, track: Track, generation: in
         "width": track.width,
         "height": track.height,
         "clock_rate": track.clock_rate,
+        "sound": codec_string(sound) if sound is not None else None,
     }
-    return bytes([Kind.CONFIG]) + json.dumps(fields, separators=(",", ":")).encode()
+    return _told(Kind.CONFIG, fields)
+
+
+def sound_config(track: Track, generation: int) -> bytes:
+    """What sound of a generation is decoded by: the fields of AudioDecoderConfig."""
+    fields = {
+        "type": "sound",
+        "generation": generation & 0xFFFF,
+        "codec": codec_string(track),
+        "description": b64encode(track.parameter_sets[0]).decode() if track.parameter_sets else None,
+        "sample_rate": track.sample_rate,
+        "channels": track.channels,
+        "clock_rate": track.clock_rate,
+    }
+    return _told(Kind.SOUND_CONFIG, fields)
+
+
+def _told(kind: Kind, fields: Mapping[str, object]) -> bytes:
+    return bytes([kind]) + json.dumps(fields, separators=(",", ":")).encode()
 
 
 def alive(wall_ns: int) -> bytes:

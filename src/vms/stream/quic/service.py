@@ -1,29 +1,29 @@
 """Live view over WebTransport: who may watch, on which feed, and what viewers ask for.
 
-Belongs here: requests and their tokens, leases and feeds, bounds over all connections, counters.
+Belongs here: requests and their tokens, shares in feeds, bounds over all connections, counters.
 Does not: QUIC (connection, listener), what one viewer gets (viewer).
 """
 
-import asyncio
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from vms.common.clock import Clock
 from vms.common.errors import InvalidInput, NotFound, Unavailable, VmsError
 from vms.common.ids import CameraId
-from vms.common.stream_name import StreamName
+from vms.common.stream_name import StreamName, parse_stream_name
 from vms.stream.errors import NotViewable, NotViewableReason, Refused
+from vms.stream.feed_pool import FeedPool, FeedShare
 from vms.stream.http.request import parse_target
 from vms.stream.http.token import WATCH, check
-from vms.stream.hubs import HubLease, LeaseHub
+from vms.stream.hubs import LeaseHub
 from vms.stream.quic import messages
 from vms.stream.quic.connection import SessionRequest, ViewerConnection
 from vms.stream.quic.feed import Feed
 from vms.stream.quic.strangers import Strangers
 from vms.stream.quic.viewer import WebTransportViewer
+from vms.stream.wishes import Wishes
 from vms.telemetry.logs import get_logger
 from vms.telemetry.metrics import MetricFamily, MetricKind
 
@@ -32,16 +32,8 @@ log = get_logger(__name__)
 READY_TIMEOUT_S = 4.0
 GOING_AWAY, GONE, FAILED = 1, 2, 3
 """Codes of sessions that end: the server stops; the stream is no longer there; a wish could not be met."""
+VIEWER_COUNTERS = ("sent", "skipped", "resets", "refused", "sound_sent", "sound_dropped")
 _PATH = re.compile(r"/api/live/([^/]+)")
-
-
-@dataclass(slots=True)
-class _Held:
-    """A feed, and how many need it."""
-
-    feed: Feed
-    lease: HubLease
-    users: int = 0
 
 
 class WebTransportService:
@@ -57,20 +49,25 @@ class WebTransportService:
         self.refused_requests = 0
         self.turned_away = 0
         self.failed_datagrams = 0
-        self._lease = lease
+        self.feeds = FeedPool(
+            lease,
+            lambda hub: Feed(hub, clock),
+            _require_playable,
+            ready_timeout_s=READY_TIMEOUT_S,
+            counters=("refused",),
+        )
         self._secret = secret
         self._max_viewers = max_viewers
         self._hold_ns = hold_ns
-        self._held: dict[tuple[CameraId, StreamName], _Held] = {}
-        self._by_viewer: dict[WebTransportViewer, _Held] = {}
-        self._tasks: dict[WebTransportViewer, asyncio.Task[None]] = {}
+        self._shares: dict[WebTransportViewer, FeedShare[Feed]] = {}
+        self._wishes: Wishes[WebTransportViewer] = Wishes(_refused, _failed)
         self._past: Counter[str] = Counter()
         self._strangers: Strangers[ViewerConnection] = Strangers()
         self._admitted: set[ViewerConnection] = set()  # viewers, and who waits for a camera with a good token
 
     @property
     def viewers(self) -> Iterable[WebTransportViewer]:
-        return self._by_viewer.keys()
+        return self._shares.keys()
 
     @property
     def watched(self) -> Mapping[CameraId, int]:
@@ -112,17 +109,13 @@ class WebTransportService:
         self._strangers.ended(connection)
         self._admitted.discard(connection)
         viewer = connection.viewer
-        held = self._by_viewer.pop(viewer, None) if viewer is not None else None
-        if viewer is None or held is None:
+        share = self._shares.pop(viewer, None) if viewer is not None else None
+        if viewer is None or share is None:
             return
-        task = self._tasks.pop(viewer, None)
-        if task is not None:
-            task.cancel()
-        self._past.update(
-            sent=viewer.sent, skipped=viewer.skipped, resets=viewer.resets, refused=viewer.refused
-        )
+        self._wishes.cancel(viewer)
+        self._past.update({name: getattr(viewer, name) for name in VIEWER_COUNTERS})
         viewer.leave()
-        self._release(held)
+        share.release()
         self.on_viewers()
 
     async def begin(self, connection: ViewerConnection, request: SessionRequest) -> WebTransportViewer:
@@ -130,7 +123,7 @@ class WebTransportService:
         try:
             camera_id, stream = self._checked(request)
             self._admit(connection)
-            held = await self._acquire(camera_id, stream)
+            share = await self.feeds.acquire(camera_id, stream)
         except VmsError:
             self.refused_requests += 1
             if connection in self._admitted:
@@ -138,21 +131,23 @@ class WebTransportService:
                 self._estrange(connection)
             raise
         viewer = WebTransportViewer(camera_id, stream, connection, self.clock, self._hold_ns)
-        self._by_viewer[viewer] = held
+        self._shares[viewer] = share
         self.begun += 1
-        viewer.watch(held.feed, stream)
+        viewer.watch(share.feed, stream)
         self.on_viewers()
         return viewer
 
     def asked(self, viewer: WebTransportViewer, message: bytes) -> None:
         said = messages.parse(message)
+        if said["type"] == "sound":
+            if not isinstance(said.get("on"), bool):
+                raise InvalidInput("sound is on or it is not: true or false")
+            viewer.sound.listen(said["on"])
+            return
         if said["type"] != "select":
             raise InvalidInput("no message of this type is known")
-        stream = _stream_of(said.get("stream"))
-        before = self._tasks.get(viewer)
-        if before is not None:
-            before.cancel()
-        self._tasks[viewer] = asyncio.create_task(self._guarded(viewer, stream))
+        stream = parse_stream_name(said.get("stream"))
+        self._wishes.begin(viewer, lambda: self._select(viewer, stream))
 
     # MetricSource
 
@@ -178,9 +173,7 @@ class WebTransportService:
             ),
             "vms_webtransport_pictures_refused": (
                 "pictures that cannot be sent because they break their standard",
-                self._total("refused")
-                + self._past["feed_refused"]
-                + sum(each.feed.refused for each in self._held.values()),
+                self._total("refused") + self.feeds.total("refused"),
             ),
             "vms_webtransport_pictures": ("pictures handed to viewers' connections", self._total("sent")),
             "vms_webtransport_pictures_skipped": (
@@ -190,6 +183,14 @@ class WebTransportService:
             "vms_webtransport_pictures_reset": (
                 "pictures that were begun and not sent to their end, for the same reason",
                 self._total("resets"),
+            ),
+            "vms_webtransport_sound": (
+                "frames of sound handed to viewers' connections",
+                self._total("sound_sent"),
+            ),
+            "vms_webtransport_sound_dropped": (
+                "frames of sound left out for viewers because they were late",
+                self._total("sound_dropped"),
             ),
         }
         for name, (text, value) in totals.items():
@@ -224,55 +225,28 @@ class WebTransportService:
             raise Refused("the page is of another host than this server", known=True)
         camera_id = CameraId(match[1])
         check(self._secret, target[1].get("token", ""), camera_id, WATCH, self.clock.wall_ns())
-        return camera_id, _stream_of(target[1].get("stream", StreamName.MAIN.value))
-
-    async def _acquire(self, camera_id: CameraId, stream: StreamName) -> _Held:
-        """A feed that is counted as used. Raises what the lease does, and NotViewable."""
-        key = (camera_id, stream)
-        held = self._held.get(key)
-        if held is None:
-            lease = self._lease(camera_id, stream)
-            held = self._held[key] = _Held(Feed(lease.hub, self.clock), lease)
-        held.users += 1
-        try:
-            await held.lease.ready(READY_TIMEOUT_S)
-            if held.feed.track is None:
-                reason = NotViewableReason.CODEC if held.feed.hub.tracks else NotViewableReason.NOT_LIVE
-                raise NotViewable(
-                    reason, "the stream has no H.264 or H.265, or nothing has come from the camera yet"
-                )
-        except BaseException:
-            self._release(held)
-            raise
-        return held
-
-    def _release(self, held: _Held) -> None:
-        held.users -= 1
-        if held.users:
-            return
-        for key in [key for key, other in self._held.items() if other is held]:
-            del self._held[key]
-        self._past["feed_refused"] += held.feed.refused
-        held.feed.close()
-        held.lease.release()
+        return camera_id, parse_stream_name(target[1].get("stream", StreamName.MAIN.value))
 
     async def _select(self, viewer: WebTransportViewer, stream: StreamName) -> None:
-        held = await self._acquire(viewer.camera_id, stream)
-        before, self._by_viewer[viewer] = self._by_viewer[viewer], held
-        viewer.watch(held.feed, stream)
-        self._release(before)
+        share = await self.feeds.acquire(viewer.camera_id, stream)
+        before, self._shares[viewer] = self._shares[viewer], share
+        viewer.watch(share.feed, stream)
+        before.release()
 
-    async def _guarded(self, viewer: WebTransportViewer, stream: StreamName) -> None:
-        try:
-            await self._select(viewer, stream)
-        except VmsError as error:
-            log.info("a viewer keeps its stream", camera=viewer.camera_id, reason=str(error))
-        except Exception:
-            log.exception("a wish of a viewer failed", camera=viewer.camera_id)
-            viewer.line.end(FAILED, "this is a fault of the server; it is logged")
-        finally:
-            if self._tasks.get(viewer) is asyncio.current_task():
-                del self._tasks[viewer]
+
+def _require_playable(feed: Feed) -> None:
+    """Raises NotViewable."""
+    if feed.track is None:
+        reason = NotViewableReason.CODEC if feed.hub.tracks else NotViewableReason.NOT_LIVE
+        raise NotViewable(reason, "the stream has no H.264 or H.265, or nothing has come from the camera yet")
+
+
+def _refused(viewer: WebTransportViewer, error: VmsError) -> None:
+    log.info("a viewer keeps its stream", camera=viewer.camera_id, reason=str(error))
+
+
+def _failed(viewer: WebTransportViewer) -> None:
+    viewer.line.end(FAILED, "this is a fault of the server; it is logged")
 
 
 def _same_host(origin: str, authority: str) -> bool:
@@ -282,10 +256,3 @@ def _same_host(origin: str, authority: str) -> bool:
         return page.hostname is not None and page.hostname == here.hostname
     except ValueError:
         return False
-
-
-def _stream_of(name: object) -> StreamName:
-    try:
-        return StreamName(str(name))
-    except ValueError:
-        raise InvalidInput(f"stream must be one of {', '.join(StreamName)}") from None

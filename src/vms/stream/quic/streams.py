@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from aioquic.h3.connection import H3Connection
 from aioquic.quic.connection import QuicConnection
 
-from vms.stream.quic.messages import Flag, Picture
+from vms.stream.quic.messages import Flag, Picture, SoundFrame
 
 RESET_CODE = 0x52E4A40FA8DB
 """The application's error 0 as HTTP/3 has it (draft-ietf-webtrans-http3 §4.3)."""
@@ -73,6 +73,21 @@ class PictureStreams:
         stream_id = self.send(header, picture.data)
         size_bytes = len(header) + len(picture.data)
         self._under_way.append(UnderWay(stream_id, picture.queued_ns, flags, size_bytes))
+
+    def send_sound(self, header: bytes, sound: SoundFrame) -> None:
+        """Sound that is too long for a datagram. It is given up with the pictures that it comes among."""
+        stream_id = self.send(header, sound.data)
+        size_bytes = len(header) + len(sound.data)
+        self._under_way.append(UnderWay(stream_id, sound.queued_ns, Flag(0), size_bytes))
+
+    def send_datagram(self, data: bytes) -> None:
+        """Send it once, before what is on streams."""
+        self._http.send_datagram(self._session_id, data)
+
+    @property
+    def datagrams_waiting(self) -> int:
+        """How many are not sent yet."""
+        return len(self._quic._datagrams_pending)
 
     @property
     def unsent(self) -> UnderWay | None:

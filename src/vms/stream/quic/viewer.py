@@ -1,4 +1,4 @@
-"""One WebTransport viewer: its pictures, at the pace of its connection.
+"""One WebTransport viewer: its pictures and sound, at the pace of its connection.
 
 Belongs here: what one viewer is sent, from which stream of its camera. Does not: QUIC (connection), leases (service).
 """
@@ -12,8 +12,9 @@ from vms.format.errors import FormatError
 from vms.media import Track
 from vms.stream.quic import messages
 from vms.stream.quic.feed import Feed
-from vms.stream.quic.messages import Flag, Picture
+from vms.stream.quic.messages import Flag, Picture, SoundFrame
 from vms.stream.quic.outbox import Outbox
+from vms.stream.quic.sound import Sound
 from vms.stream.quic.streams import PictureStreams
 
 ASK_EVERY_NS = 1 * NS
@@ -44,6 +45,7 @@ class WebTransportViewer:
         self.line = line
         self.feed: Feed | None = None
         self.outbox = Outbox(hold_ns)
+        self.sound = Sound(clock)
         self.sent = 0
         self.refused = 0
         self._clock = clock
@@ -56,6 +58,14 @@ class WebTransportViewer:
         return self.outbox.skipped
 
     @property
+    def sound_sent(self) -> int:
+        return self.sound.sent
+
+    @property
+    def sound_dropped(self) -> int:
+        return self.sound.dropped
+
+    @property
     def resets(self) -> int:
         return self.line.streams.resets
 
@@ -63,6 +73,7 @@ class WebTransportViewer:
         """Be served by a feed from now on, instead of the one before."""
         self.leave()
         self.outbox.begin_anew()
+        self.sound.begin_anew()
         self.feed, self.stream, self._track = feed, stream, None
         feed.add(self)
 
@@ -72,6 +83,14 @@ class WebTransportViewer:
             feed.remove(self)
 
     # Taker
+
+    @property
+    def hears(self) -> bool:
+        return self.sound.wanted
+
+    def hear(self, sound: SoundFrame) -> None:
+        self.sound.put(sound)
+        self.line.wake()
 
     def take(self, picture: Picture) -> None:
         self.outbox.put(picture)
@@ -85,7 +104,11 @@ class WebTransportViewer:
     # for the connection
 
     def pump(self) -> bool:
-        """Hand over the next picture if the one before is sent; True: there may be something to transmit."""
+        """Hand over sound, and the next picture if the one before is sent; True: there may be something to transmit."""
+        heard = self.sound.hand_over(self.line.streams)
+        return self._pump_picture() or heard
+
+    def _pump_picture(self) -> bool:
         streams, late = self.line.streams, self._leave_out()
         waits = self.outbox.next
         if waits is None or streams.unsent is not None:
@@ -121,7 +144,9 @@ class WebTransportViewer:
     def _introduce(self, track: Track) -> bool:
         if track != self._track:
             try:
-                told = messages.config(self.camera_id, self.stream, track, self._generation + 1)
+                told = messages.config(
+                    self.camera_id, self.stream, track, self._generation + 1, self._sound_of_feed
+                )
             except FormatError:
                 self.refused += 1
                 self.outbox.await_key()
@@ -130,6 +155,10 @@ class WebTransportViewer:
             self.line.streams.send(told)
         self._track = track
         return True
+
+    @property
+    def _sound_of_feed(self) -> Track | None:
+        return self.feed.sound if self.feed is not None else None
 
     def _ask_key(self) -> None:
         now_ns = self._clock.monotonic_ns()
