@@ -199,7 +199,7 @@ export interface Session {
   version: string;
 }
 
-export type ProcessRole = "supervisor" | "media" | "stream" | "api" | "keeper" | "render" | "transcode" | "nats";
+export type ProcessRole = "supervisor" | "media" | "stream" | "api" | "keeper" | "render" | "transcode" | "nats" | "quic" | "srt";
 export type ProcessState = "starting" | "running" | "stopping" | "waiting" | "stopped";
 
 /** One process of the system, as its supervisor sees it. */

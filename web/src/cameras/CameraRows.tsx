@@ -8,6 +8,7 @@ import type { Camera, RecordingState, SubStream as SubStreamState } from "../api
 import { useFormat } from "../i18n/format";
 import { reasonFor } from "../live/reasons";
 import { StateBadge } from "../live/StateBadge";
+import { NO_PUBLISHER } from "../live/tileState";
 import { retentionMs } from "./cameraForm";
 
 export interface RowActions {
@@ -107,7 +108,7 @@ function State({ camera }: { camera: Camera }) {
       : reasonFor({ from: "camera", code: camera.reason_code, text: camera.reason }, t);
   return (
     <div>
-      <StateBadge state={camera.state} />
+      <StateBadge state={camera.reason_code === NO_PUBLISHER ? "waiting" : camera.state} />
       {reason && (
         <Text size="xs" c="dimmed" maw={280} title={camera.reason ?? ""}>
           {reason.title}
@@ -162,8 +163,8 @@ function Recording({ camera }: { camera: Camera }) {
   if (record === "off") return <Text size="sm">{t("recording.off")}</Text>;
   return (
     <div data-testid={`recording-${camera.id}`} data-state={state}>
-      <Group gap={6} wrap="nowrap">
-        <Badge color={RECORDING_COLOURS[state]} variant="light" tt="none">
+      <Group gap="0 6px">
+        <Badge miw="max-content" color={RECORDING_COLOURS[state]} variant="light" tt="none">
           {t(`recording.${state}`)}
         </Badge>
         {record !== "continuous" && <Text size="xs">{t(`mode.${record}.name`)}</Text>}

@@ -1,6 +1,6 @@
 /** What a tile says in its middle while it is not live. */
 import { Loader, Text } from "@mantine/core";
-import { IconAlertTriangle, IconPlayerPause, IconPlugConnectedX, IconVideoOff } from "@tabler/icons-react";
+import { IconAlertTriangle, IconBroadcast, IconPlayerPause, IconPlugConnectedX, IconVideoOff } from "@tabler/icons-react";
 import { useTranslation } from "react-i18next";
 import { Link } from "react-router";
 
@@ -23,6 +23,8 @@ function StateIcon({ state }: { state: TileState }) {
       return <IconPlugConnectedX size={size} aria-hidden />;
     case "stalled":
       return <IconAlertTriangle size={size} aria-hidden />;
+    case "waiting":
+      return <IconBroadcast size={size} aria-hidden />;
     case "stopped":
       return <IconPlayerPause size={size} aria-hidden />;
     case "unsupported":

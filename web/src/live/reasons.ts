@@ -12,6 +12,7 @@ const CAMERA_REASONS = [
   "refused",
   "ended",
   "worker_lost",
+  "no_publisher",
   "failed",
 ] as const;
 type CameraReason = (typeof CAMERA_REASONS)[number];

@@ -44,6 +44,15 @@ describe("a tile", () => {
     expect(tileStatus(camera(), viewer({ phase: "stalled" })).state).toBe("stalled");
   });
 
+  test("waits, and has not failed, while nobody sends the camera's picture", () => {
+    const unsent = camera({ state: "connecting", reason: "waits for a publisher", reason_code: "no_publisher" });
+    expect(tileStatus(unsent, viewer({ phase: "idle" }))).toEqual({
+      state: "waiting",
+      cause: { from: "camera", code: "no_publisher", text: "waits for a publisher" },
+    });
+    expect(tileStatus(unsent, viewer({ phase: "live", silentMs: 0 })).state).toBe("live");
+  });
+
   test("says the camera's reason first", () => {
     const failed = camera({ state: "failed", reason: "no answer", reason_code: "unreachable" });
     expect(tileStatus(failed, viewer({ phase: "stalled" }))).toEqual({

@@ -3,7 +3,7 @@ import type { Camera } from "../api/types";
 import { isUnsupported, type ProblemCode } from "./backOff";
 import { isResuming, type LiveState } from "./machine";
 
-export type TileState = "connecting" | "live" | "reconnecting" | "failed" | "stopped" | "stalled" | "unsupported";
+export type TileState = "connecting" | "live" | "reconnecting" | "failed" | "waiting" | "stopped" | "stalled" | "unsupported";
 
 type ViewerCode = Exclude<ProblemCode, "b_frames" | "codec">;
 
@@ -17,6 +17,8 @@ export interface TileStatus {
   cause: TileCause | null;
 }
 
+/** Of a camera that is sent to the system, not pulled by it: nobody sends it now. */
+export const NO_PUBLISHER = "no_publisher";
 /** Connecting without a word beyond this many attempts would hide that something is wrong. */
 const SILENT_ATTEMPTS = 1;
 /** Noticed and mended within this time, a lost session is not worth a word … */
@@ -67,6 +69,8 @@ export function tileStatus(camera: Camera, live: LiveState): TileStatus {
     case "connecting":
       // Pictures that come know better: this is as old as the last poll, or the API has just begun.
       if (live.phase === "live" && live.silentMs < COMING_MS) return { state: "live", cause: null };
+      // Nothing is wrong: somebody has to send it.
+      if (camera.reason_code === NO_PUBLISHER) return { state: "waiting", cause };
       // It tries again after a failure: the alarm stays until pictures come.
       return camera.reason === null ? { state: "connecting", cause: null } : { state: "failed", cause };
     case "live":

@@ -13,12 +13,12 @@ import { IDLE, PlaybackStore } from "./playbackState";
 import { hasSound, MAY_FALL_BEHIND } from "./rates";
 import { type Edge, SeekDrive } from "./seekDrive";
 import { fallsBehind, SpeedMeter, worthSaying } from "./speed";
-import { NEAR_LIVE_MS, WINDOW_MS } from "./window";
+import { gapBetween, NEAR_LIVE_MS, WINDOW_MS } from "./window";
 import { windowBefore, windowFrom } from "./windows";
 
 const TICK_MS = 100;
 const PREPARE_BEFORE_END_S = 20;
-/** A jump of the picture's time beyond this is a gap, not a frame. */
+/** A gap longer than this is worth a word. */
 const SKIP_MS = 1_500;
 /** Of a picture, to be surely in the one before. */
 const INTO_PICTURE_MS = 10;
@@ -137,10 +137,11 @@ export class PlaybackEngine extends PlaybackStore {
   /** The end of the window: the next one, prepared or to be found, or the present. */
   private async goOn(): Promise<void> {
     if (this.next) {
-      const deck = this.next;
+      const { next: deck, current } = this;
+      const [fromMs, toMs] = [current?.endMs() ?? deck.window.startMs, deck.window.startMs];
+      if (toMs - fromMs > SKIP_MS) this.showSkip(fromMs, toMs);
       this.next = null;
-      this.show(deck);
-      return;
+      return this.show(deck);
     }
     const endMs = this.current?.endMs() ?? this.current?.window.endMs ?? Date.now();
     if (Date.now() - endMs < NEAR_LIVE_MS) return this.finish();
@@ -192,14 +193,13 @@ export class PlaybackEngine extends PlaybackStore {
   private tick(): void {
     const deck = this.current;
     if (!this.state.active || !deck?.ready || this.incoming) return;
-    const { paused, rate, keyPictures } = this.state;
+    const { paused, rate } = this.state;
     this.measure(deck);
     const wallMs = deck.wallMs();
     if (wallMs === null || deck.video.seeking) return;
-    const last = this.lastMs;
+    const gap = this.lastMs === null ? null : gapBetween(deck.pieces(), this.lastMs, wallMs, SKIP_MS);
     this.lastMs = wallMs;
-    const playedMs = SKIP_MS * Math.max(1, Math.abs(rate)) * (keyPictures ? 4 : 1);
-    if (last !== null && Math.abs(wallMs - last) > playedMs) this.showSkip(Math.min(last, wallMs), Math.max(last, wallMs));
+    if (gap) this.showSkip(gap.startMs, gap.endMs);
     if (wallMs !== this.state.wallMs) this.publish({ wallMs });
     if (!paused && rate > 0 && deck.remainingS() < PREPARE_BEFORE_END_S * Math.max(1, rate)) void this.prepare();
   }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 
-import { mediaAt, type Piece, planWindow, planWindowBefore, recordedBefore, wallAt, wallEnd, WINDOW_MS } from "./window";
+import { gapBetween, mediaAt, type Piece, planWindow, planWindowBefore, recordedBefore, wallAt, wallEnd, WINDOW_MS } from "./window";
 
 const NOW = 10 * WINDOW_MS;
 const recordings = (...spans: [number, number][]) => ({
@@ -77,4 +77,36 @@ test("stepping back counts what was recorded, not the gaps", () => {
   expect(recordedBefore(spans, 68_000, 5_000)).toBe(63_000);
   expect(recordedBefore(spans, 62_000, 5_000)).toBe(7_000);
   expect(recordedBefore(spans, 5_000, 20_000)).toBe(-15_000);
+});
+
+describe("a gap that was played over", () => {
+  const pieces: Piece[] = [
+    { mediaStartS: 0, durationS: 4, wallStartMs: 0 },
+    { mediaStartS: 4, durationS: 4, wallStartMs: 4_000 },
+    { mediaStartS: 8, durationS: 4, wallStartMs: 38_000 },
+    { mediaStartS: 12, durationS: 4, wallStartMs: 45_000 },
+  ];
+
+  test("is what the playlist says is missing, to the millisecond", () => {
+    expect(gapBetween(pieces, 7_900, 38_100, 1_500)).toEqual({ startMs: 8_000, endMs: 38_000 });
+    expect(gapBetween(pieces, 38_100, 7_900, 1_500)).toEqual({ startMs: 8_000, endMs: 38_000 });
+  });
+
+  test("is none where the clock went far because nobody looked at it", () => {
+    expect(gapBetween(pieces, 100, 7_900, 1_500)).toBeNull();
+    expect(gapBetween([], 100, 7_900, 1_500)).toBeNull();
+  });
+
+  test("is told once, and only when it is behind", () => {
+    expect(gapBetween(pieces, 7_000, 8_000, 1_500)).toBeNull();
+    expect(gapBetween(pieces, 38_000, 38_200, 1_500)).toBeNull();
+  });
+
+  test("is the longest where several were led over", () => {
+    expect(gapBetween(pieces, 3_000, 46_000, 1_500)).toEqual({ startMs: 8_000, endMs: 38_000 });
+  });
+
+  test("is not worth a word when it is short", () => {
+    expect(gapBetween(pieces, 41_000, 46_000, 3_500)).toBeNull();
+  });
 });

@@ -63,6 +63,22 @@ export function wallEnd(pieces: readonly Piece[]): number | null {
   return last ? last.wallStartMs + last.durationS * 1000 : null;
 }
 
+/**
+ * The longest stretch without recordings that playing from one time to the other, in either direction, led over; null where
+ * none is longer than `leastMs`. A clock that went far says nothing: a busy browser looks at it seldom.
+ */
+export function gapBetween(pieces: readonly Piece[], oneMs: number, otherMs: number, leastMs: number): Span | null {
+  const [fromMs, toMs] = [Math.min(oneMs, otherMs), Math.max(oneMs, otherMs)];
+  let longest: Span | null = null;
+  for (const [index, piece] of pieces.entries()) {
+    const startMs = piece.wallStartMs + piece.durationS * 1000;
+    const endMs = pieces[index + 1]?.wallStartMs ?? startMs;
+    const ledOver = startMs >= fromMs && endMs <= toMs;
+    if (ledOver && endMs - startMs > (longest ? longest.endMs - longest.startMs : leastMs)) longest = { startMs, endMs };
+  }
+  return longest;
+}
+
 /** The time from which `backMs` of recordings lead to `fromMs`: gaps do not count, or nobody could step over one. */
 export function recordedBefore(spans: readonly Span[], fromMs: number, backMs: number): number {
   let left = backMs;

@@ -6,6 +6,8 @@ import { useTranslation } from "react-i18next";
 import { Link } from "react-router";
 
 import type { Alarm } from "../api/evidenceTypes";
+import { useCameras } from "../api/queries";
+import { alarmText } from "./alarmText";
 import { anyNew, criticalOf, keyOf, knownSlug, linkOf } from "./alarms";
 import classes from "./storage.module.css";
 
@@ -13,6 +15,8 @@ const NONE: ReadonlySet<string> = new Set();
 
 export function AlarmBanner({ alarms }: { alarms: readonly Alarm[] }) {
   const { t } = useTranslation("storage");
+  const { t: inLive } = useTranslation("live");
+  const { cameras } = useCameras();
   const [putAway, setPutAway] = useState(NONE);
   const critical = criticalOf(alarms);
   const [first] = critical;
@@ -29,7 +33,7 @@ export function AlarmBanner({ alarms }: { alarms: readonly Alarm[] }) {
       <IconAlertTriangle size={18} aria-hidden />
       <span>
         {slug ? t(`alarm.${slug}`) : first.slug}
-        <span className={classes.detail}>: {first.text}</span>
+        <span className={classes.detail}>: {alarmText(first, cameras, inLive)}</span>
       </span>
       {critical.length > 1 && <span>{t("banner.more", { count: critical.length - 1 })}</span>}
       <Link to={linkOf(first)}>{t("banner.show")}</Link>

@@ -4,12 +4,16 @@ import { useTranslation } from "react-i18next";
 import { Link } from "react-router";
 
 import type { Alarm } from "../api/evidenceTypes";
+import { useCameras } from "../api/queries";
 import { useFormat } from "../i18n/format";
+import { alarmText } from "./alarmText";
 import { keyOf, knownSlug, linkOf } from "./alarms";
 import classes from "./storage.module.css";
 
 export function AlarmList({ alarms, onFollow }: { alarms: readonly Alarm[]; onFollow?: () => void }) {
   const { t } = useTranslation("storage");
+  const { t: inLive } = useTranslation("live");
+  const { cameras } = useCameras();
   const format = useFormat();
   return (
     <ul className={classes.list}>
@@ -20,7 +24,9 @@ export function AlarmList({ alarms, onFollow }: { alarms: readonly Alarm[]; onFo
             <Text size="sm" fw={600}>
               {t(`severity.${alarm.severity}`)}: {slug ? t(`alarm.${slug}`) : alarm.slug}
             </Text>
-            <Text size="sm">{alarm.text}</Text>
+            <Text size="sm" title={alarm.text}>
+              {alarmText(alarm, cameras, inLive)}
+            </Text>
             <Text size="xs" c="dimmed">
               {t("since", { time: format.dateTime(Date.parse(alarm.since)) })} ·{" "}
               <Anchor component={Link} to={linkOf(alarm)} {...(onFollow ? { onClick: onFollow } : {})}>

@@ -3,7 +3,18 @@ import { ApiError } from "../api/client";
 import type { Process, ProcessRole } from "../api/types";
 
 /** As the system is built: what starts the others first, what serves them last. */
-const ROLES: readonly ProcessRole[] = ["supervisor", "media", "stream", "api", "keeper", "render", "transcode", "nats"];
+const ROLES: readonly ProcessRole[] = [
+  "supervisor",
+  "media",
+  "stream",
+  "quic",
+  "srt",
+  "api",
+  "keeper",
+  "render",
+  "transcode",
+  "nats",
+];
 
 /** Roles together, `media-10` after `media-9`. */
 export function inOrder(processes: readonly Process[]): Process[] {

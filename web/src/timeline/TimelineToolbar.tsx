@@ -48,9 +48,10 @@ export function TimelineToolbar({ cameraIds, model }: Props) {
           <IconChevronRight size={18} />
         </ActionIcon>
       </Group>
-      <Group gap={4} wrap="nowrap">
+      <Group gap={4} wrap="nowrap" maw="100%">
         <SegmentedControl
           size="xs"
+          className={classes.spans ?? ""}
           aria-label={t("zoom.span")}
           value={preset === undefined ? "" : String(preset)}
           onChange={(ms) => changeView(() => around(anchorMs, Number(ms)))}
