@@ -6,9 +6,14 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from vms.wire.srt import SrtUnavailable
 from vms.wire.srt.library import load
+
+# A machine that does other things too is no fault of what is tested: no example has to be quick.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 FOOTAGE = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -101,10 +101,10 @@ async def test_no_path_with_a_control_character_reaches_a_route(backend: Backend
 async def test_a_cookie_made_to_be_slow_is_read_at_once(backend: Backend) -> None:
     hostile = {"Cookie": COOKIE_NAME + '="' + '\\"' * 15_000}
     async with backend.client(TOKEN) as client:
-        began_s = time.monotonic()
+        began_s = time.thread_time()  # others may have the processor meanwhile
         answer = await client.get(SESSION, headers=hostile)
     assert answer.json()["authenticated"] is False
-    assert time.monotonic() - began_s < 0.5  # http.cookies took seconds
+    assert time.thread_time() - began_s < 0.5  # http.cookies took seconds
 
 
 async def test_requests_with_a_session_are_counted_under_their_route(backend: Backend) -> None:

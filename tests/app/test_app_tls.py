@@ -1,7 +1,6 @@
 """The whole system over TLS: the API, the web app's session, and live video over HTTP/2 at the stream worker."""
 
 import asyncio
-import socket
 import ssl
 import subprocess
 from collections.abc import AsyncIterator
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tests.free_ports import free_port
 
 from vms.app.single import System
 from vms.common.errors import Unavailable
@@ -92,9 +92,7 @@ async def test_a_renewed_certificate_is_served_by_the_api_and_by_live_video(
     tmp_path: Path, files: TlsConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vms.app.certificate.LOOK_EVERY_S", 0.05)
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        live_port = found.getsockname()[1]
+    live_port = free_port()
     config = config_of(tmp_path, files).model_copy(update={"webrtc": WebRtcConfig(port=live_port)})
     system = System(config)
     await system.start()

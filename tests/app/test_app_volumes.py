@@ -96,7 +96,7 @@ async def test_keepers_are_asked_once_in_two_seconds_however_many_ask_here() -> 
 async def test_a_keeper_that_is_away_or_hangs_leaves_the_others_as_they_are(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "ANSWER_S", 0.05)
+    monkeypatch.setattr(module, "ANSWER_S", 0.5)
     away, hanging, well = Keeper(), Keeper(), Keeper()
     away.failure = KeeperAway("keeper keeper-0 does not answer")
     hanging.answering.clear()

@@ -47,7 +47,7 @@ async def test_who_waits_for_a_change_waits_until_it_was_told(told: Told) -> Non
     await told.teller.start()
     for value in range(1, 6):
         told.value = value
-        await asyncio.wait_for(told.teller.changed(), 5)  # type: ignore[arg-type]
+        await asyncio.wait_for(told.teller.changed(), 20)  # type: ignore[arg-type]
         await asyncio.sleep(0)  # the bus delivers in the turn after
         assert told.heard[-1] == value
 
@@ -57,7 +57,7 @@ async def test_one_that_gives_up_waiting_takes_nothing_from_the_others(told: Tol
     await told.teller.changed()
     first, second = (asyncio.ensure_future(told.teller.changed()) for _ in range(2))
     first.cancel()
-    await asyncio.wait_for(second, 5)
+    await asyncio.wait_for(second, 20)
     assert first.cancelled()
 
 
@@ -66,7 +66,7 @@ async def test_nobody_waits_for_a_bus_that_is_away_or_a_teller_that_is_not_there
     await told.teller.start()
     waiting = asyncio.ensure_future(told.teller.changed())
     await told.teller.stop()
-    await asyncio.wait_for(waiting, 5)
+    await asyncio.wait_for(waiting, 20)
     await told.teller.start()
     await told.bus.stop()
     await told.teller.changed()

@@ -189,7 +189,7 @@ async def test_a_watcher_that_fails_goes_on_with_the_next_change(bus: Bus) -> No
 
 
 async def test_values_expire_watchers_learn_it_and_the_key_can_be_made_again(bus: Bus) -> None:
-    leases, seen = bus.bucket("leases", ttl_s=1.0), Seen()
+    leases, seen = bus.bucket("leases", ttl_s=2.0), Seen()
     leases.watch(seen.on_change)
     await leases.create("leader", b"a")
     with pytest.raises(Conflict):

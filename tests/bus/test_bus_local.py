@@ -277,7 +277,11 @@ async def test_garbage_ends_that_connection_only(
     await until(lambda: server.cut_off == 1)
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=50,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(garbage=st.binary(max_size=200))
 def test_no_bytes_whatever_stop_the_server(tmp_path: Path, garbage: bytes) -> None:
     async def attack() -> None:

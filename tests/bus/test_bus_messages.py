@@ -183,7 +183,7 @@ async def test_many_answer_one_question_and_errors_are_left_out(bus: Bus) -> Non
     bus.serve("who", lambda _: echo(b"queue"), queue="q")
     answers = await bus.request_many("who", b"", timeout_s=10, expected=4)
     assert sorted(answers) == [b"a", b"b", b"c", b"queue"]
-    assert len(await bus.request_many("who", b"", timeout_s=0.2)) == 4
+    assert len(await bus.request_many("who", b"", timeout_s=2)) == 4
 
 
 async def test_a_question_to_nobody_has_no_answers(bus: Bus) -> None:

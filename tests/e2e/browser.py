@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from playwright.sync_api import Browser, Page, expect
-from tests.e2e.system import wait_for
+from tests.e2e.system import PATIENCE_S, wait_for
 
 ARGUMENTS = [
     "--no-sandbox",
@@ -14,7 +14,9 @@ ARGUMENTS = [
     "--disable-sync",
     "--autoplay-policy=no-user-gesture-required",
 ]
-PATIENCE_MS = 30_000  # Playwright's own 5 s of `expect` are too few where other tests run beside
+PATIENCE_MS = round(
+    PATIENCE_S * 1000
+)  # Playwright's own 5 s of `expect` are too few where other tests run beside
 expect.set_options(timeout=PATIENCE_MS)
 DECODED = "video => video.getVideoPlaybackQuality().totalVideoFrames"
 PICTURE = """video => {
@@ -49,11 +51,11 @@ def plays(page: Page, selector: str) -> None:
     expect(video).to_be_visible()
     before = wait_for("a decoded picture", lambda: video.evaluate(DECODED) or None)
     picture = video.evaluate(PICTURE)
-    wait_for("more decoded pictures", lambda: video.evaluate(DECODED) >= before + 20 or None)
-    assert video.evaluate(PICTURE) != picture
+    wait_for("more decoded pictures", lambda: video.evaluate(DECODED) >= before + 20)
+    wait_for("another picture", lambda: video.evaluate(PICTURE) != picture)
 
 
-def tiles_play(page: Page, camera_ids: Collection[str], timeout_s: float = 30) -> None:
+def tiles_play(page: Page, camera_ids: Collection[str], timeout_s: float = PATIENCE_S) -> None:
     """Fails unless every tile of the grid shows more pictures from now on, be it of a new session."""
     shown = dict.fromkeys(camera_ids, 0)
     before: dict[str, int] = page.evaluate(TILES)

@@ -1,11 +1,16 @@
 """Reads the clocks that virtual cameras draw, from the pictures that Chromium shows; and such cameras, small ones."""
 
 import contextlib
+import io
 import sys
 from collections.abc import Iterator
+from typing import NamedTuple
 
+import av
 from playwright.sync_api import Page
-from tests.e2e.system import Process
+from tests.e2e.system import Process, System
+
+from vms.virtual_camera.clock_strip import read_clock
 
 SMALL_CAMERAS = """
 import sys
@@ -52,6 +57,19 @@ READ_CLOCKS = """selector => {
     });
 }"""
 SHOWN = "[data-testid=playback-video]"
+PAINTED = """() => new Promise(done => {
+    let left = 10;
+    const next = () => { left -= 1; if (left) requestAnimationFrame(next); else done(); };
+    requestAnimationFrame(next);
+})"""
+"""So many times the browser has painted: a picture that was on its way to the screen is there."""
+
+
+class Glance(NamedTuple):
+    """page_ms: by the page's own clock. clock_ms: in the picture that was shown then."""
+
+    page_ms: float
+    clock_ms: int
 
 
 def shown_clock(page: Page) -> int | None:
@@ -63,6 +81,33 @@ def shown_clock(page: Page) -> int | None:
 def shown_clocks(page: Page) -> list[int]:
     """The capture times of all recordings that are shown at this moment, in their order; 0: it cannot be read now."""
     return [int(each["wall_ms"]) if each else 0 for each in page.evaluate(READ_CLOCKS, SHOWN)]
+
+
+def glance(page: Page) -> Glance | None:
+    """The one recording that is shown, and when it was looked at, in one step: however late anybody hears of it."""
+    now_ms, readings = page.evaluate(f"selector => [performance.now(), ({READ_CLOCKS})(selector)]", SHOWN)
+    return Glance(now_ms, int(readings[0]["wall_ms"])) if len(readings) == 1 and readings[0] else None
+
+
+def still_clocks(page: Page) -> list[int] | None:
+    """The capture times of all recordings that are shown, once they change no more; None while they do."""
+    before = shown_clocks(page)
+    page.evaluate(PAINTED)
+    return before if before and all(before) and before == shown_clocks(page) else None
+
+
+def recorded_clocks(system: System, camera_id: str, start: str, end: str) -> list[int]:
+    """The capture times in all pictures that were recorded of a camera, in the order shown."""
+    answer = system.http.get(f"/cameras/{camera_id}/export.mp4", params={"start": start, "end": end})
+    answer.raise_for_status()
+    clocks: list[int] = []
+    with av.open(io.BytesIO(answer.content)) as container:
+        for picture in container.decode(video=0):
+            luma = picture.planes[0]
+            found = read_clock(bytes(luma), picture.width, picture.height, luma.line_size, channels=1)
+            assert found is not None, f"picture {len(clocks)} of {camera_id} has no clock that can be read"
+            clocks.append(found.wall_ms)
+    return clocks
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ def decoded(source: str | Path, *options: str, stream: str = "v:0") -> list[str]
     """The MD5 of each decoded picture, in the order shown. Fails on any message of the decoder."""
     command = ["ffmpeg", "-nostdin", "-v", "error", *options, "-i", str(source), "-map", f"0:{stream}"]
     command += ["-fps_mode", "passthrough", "-f", "framemd5", "-"]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    run = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert run.returncode == 0 and not run.stderr, f"{source}: {run.stderr[-2000:]}"
     return [line.rpartition(",")[2].strip() for line in run.stdout.splitlines() if not line.startswith("#")]
 
@@ -18,7 +18,7 @@ def decoded(source: str | Path, *options: str, stream: str = "v:0") -> list[str]
 def probe(source: str | Path) -> dict[str, Any]:
     """What ffprobe says of a file's container and streams. Fails on any message."""
     command = ["ffprobe", "-v", "error", "-show_format", "-show_streams", "-of", "json", str(source)]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    run = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert run.returncode == 0 and not run.stderr, f"{source}: {run.stderr[-2000:]}"
     return dict(json.loads(run.stdout))
 

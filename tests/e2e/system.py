@@ -26,9 +26,11 @@ from vms.supervisor.view import fetch_status
 
 T = TypeVar("T")
 GST_SERVER = Path(__file__).parents[1] / "fixtures" / "gst_rtsp_server.py"
+PATIENCE_S = 90.0
+"""Until what will come is there, also where two cores do the work of eight; nobody waits as long for what comes at once."""
 
 
-def wait_for(what: str, probe: Callable[[], T | None], timeout_s: float = 30) -> T:
+def wait_for(what: str, probe: Callable[[], T | None], timeout_s: float = PATIENCE_S) -> T:
     """Call `probe` until it gives something true; fails naming `what` when it never does."""
     deadline = time.monotonic() + timeout_s
     while True:
@@ -38,6 +40,15 @@ def wait_for(what: str, probe: Callable[[], T | None], timeout_s: float = 30) ->
         if time.monotonic() > deadline:
             pytest.fail(f"{what} did not happen within {timeout_s:.0f} s")
         time.sleep(0.1)
+
+
+def runs(pid: int) -> bool:
+    """Whether there is such a process that has not ended."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0]
+    except OSError:
+        return False
+    return state != b"Z"
 
 
 class Process:
@@ -51,12 +62,15 @@ class Process:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
-    def find(self, pattern: str, count: int = 1, timeout_s: float = 30) -> list[str]:
+    def find(self, pattern: str, count: int = 1, timeout_s: float = PATIENCE_S) -> list[str]:
         """The first `count` matches of `pattern` in the output."""
 
         def probe() -> list[str] | None:
+            ended = self._process.poll() is not None
+            if ended:
+                self._reader.join(5)  # its last words may not have been read yet
             found = re.findall(pattern, self.output)
-            if self._process.poll() is not None and len(found) < count:
+            if ended and len(found) < count:
                 pytest.fail(f"the process ended with {self._process.returncode}:\n{self.output[-4000:]}")
             return found[:count] if len(found) >= count else None
 
@@ -70,6 +84,10 @@ class Process:
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def ended(self) -> bool:
+        return self._process.poll() is not None
+
     def send(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
 
@@ -78,7 +96,7 @@ class Process:
         if self._process.poll() is None:
             self._process.send_signal(how)
         try:
-            status = self._process.wait(30)
+            status = self._process.wait(90)  # a launcher ends what is stuck after 60 s
         except subprocess.TimeoutExpired:
             self._process.kill()
             pytest.fail(f"the process ignored {how.name}:\n{self.output[-4000:]}")
@@ -104,7 +122,7 @@ class System(Process):
         wait_ready: bool = True,
         **sections: Any,
     ) -> None:
-        """wait_ready: until it says so; else `sections` must name the port of `http`."""
+        """wait_ready: until it says so and its API knows its cameras; else `sections` must name the port of `http`."""
         self.data_dir = data_dir
         data_dir.mkdir(exist_ok=True)
         self.config = data_dir / "vms.yaml"
@@ -113,15 +131,22 @@ class System(Process):
         command = [sys.executable, "-m", "vms", "serve", "--config", str(self.config), "--json-logs"]
         super().__init__(*command, *options)
         self.rtsp_url = ""
-        if wait_ready:
-            self.url = self.find(r'"url": "(http://[^"]+?)/?"', timeout_s=90)[0]
-            served = re.findall(r'"rtsp": "(rtsp://[^"]+?)/?"', self.output)
-            self.rtsp_url = served[0] if served else ""
-        else:
-            self.url = f"http://127.0.0.1:{sections['http']['port']}"
         token = sections.get("http", {}).get("token")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self.http = httpx.Client(base_url=f"{self.url}/api/v1", timeout=30, headers=headers)
+        self.http = httpx.Client(timeout=PATIENCE_S, headers=headers)
+        try:
+            if wait_ready:
+                self.url = self.find(r'"url": "(http://[^"]+?)/?"', timeout_s=120)[0]
+                served = re.findall(r'"rtsp": "(rtsp://[^"]+?)/?"', self.output)
+                self.rtsp_url = served[0] if served else ""
+            else:
+                self.url = f"http://127.0.0.1:{sections['http']['port']}"
+            self.http.base_url = httpx.URL(f"{self.url}/api/v1")
+            if wait_ready:
+                wait_for("its cameras known to the API", lambda: self.http.get("/cameras").status_code != 503)
+        except BaseException:
+            self.stop(signal.SIGKILL)  # nobody else knows of it
+            raise
 
     def configure(self, cameras: list[dict[str, Any]], **sections: Any) -> None:
         """Write the configuration file anew; `sections` replace those of before."""
@@ -137,7 +162,7 @@ class System(Process):
     def processes(self) -> dict[str, dict[str, Any]]:
         """What `vms status --json` says, by worker."""
         command = [sys.executable, "-m", "vms", "status", "--json", "--data-dir", str(self.data_dir)]
-        run = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        run = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
         assert run.returncode == 0, run.stderr
         return {process["worker"]: process for process in json.loads(run.stdout)["processes"]}
 
@@ -154,7 +179,7 @@ class System(Process):
         thread.join()
         return {process.worker: process for answer in answers for process in answer.processes}
 
-    def wait_running(self, *but_for: str, timeout_s: float = 60) -> dict[str, int]:
+    def wait_running(self, *but_for: str, timeout_s: float = PATIENCE_S) -> dict[str, int]:
         """The process ids by worker, once every process runs and has one."""
 
         def probe() -> dict[str, int] | None:
@@ -171,19 +196,18 @@ class System(Process):
             now = self.wait_running()
             return now if all(now.get(name, before[name]) != before[name] for name in workers) else None
 
-        now = wait_for(f"new processes for {', '.join(workers)}", probe, 60)
+        now = wait_for(f"new processes for {', '.join(workers)}", probe)
         kept = {name: pid for name, pid in before.items() if name not in workers}
         assert {name: now.get(name) for name in kept} == kept
         return now
 
     def kill(self, worker: str) -> None:
         """kill -9 one process of the system."""
-        os.kill(self.asked()[worker].pid, signal.SIGKILL)
+        os.kill(self.wait_running()[worker], signal.SIGKILL)
 
     def metrics(self, name: str, **labels: str) -> list[Sample]:
         """The samples of `name` that bear these labels, from the one page of metrics."""
-        answer = self.http.get(f"{self.url}/metrics")
-        answer.raise_for_status()
+        answer = self._got(f"{self.url}/metrics")
         families = text_string_to_metric_families(answer.text)
         samples = [sample for family in families for sample in family.samples if sample.name == name]
         return [sample for sample in samples if labels.items() <= sample.labels.items()]
@@ -197,11 +221,9 @@ class System(Process):
         return found
 
     def camera(self, camera_id: str) -> dict[str, Any]:
-        answer = self.http.get(f"/cameras/{camera_id}")
-        answer.raise_for_status()
-        return dict(answer.json())
+        return dict(self._got(f"/cameras/{camera_id}").json())
 
-    def wait_live(self, camera_id: str, timeout_s: float = 30) -> dict[str, Any]:
+    def wait_live(self, camera_id: str, timeout_s: float = PATIENCE_S) -> dict[str, Any]:
         """The camera, once it is live and recording."""
 
         def probe() -> dict[str, Any] | None:
@@ -212,14 +234,25 @@ class System(Process):
         return wait_for(f"{camera_id} live", probe, timeout_s)
 
     def recordings(self, camera_id: str, **params: str) -> dict[str, Any]:
-        answer = self.http.get(f"/cameras/{camera_id}/recordings", params=params)
+        return dict(self._got(f"/cameras/{camera_id}/recordings", params).json())
+
+    def _got(self, url: str, params: dict[str, str] | None = None) -> httpx.Response:
+        """An answer that is none of "try again in a moment"."""
+
+        def probe() -> httpx.Response | None:
+            answer = self.http.get(url, params=params)
+            return answer if answer.status_code != 503 else None
+
+        answer = wait_for(f"an answer to GET {url}", probe)
         answer.raise_for_status()
-        return dict(answer.json())
+        return answer
 
     def recorded_s(self, camera_id: str) -> float:
         return sum(seconds(span["start"], span["end"]) for span in self.recordings(camera_id)["spans"])
 
-    def wait_recorded(self, camera_id: str, at_least_s: float, timeout_s: float = 40) -> dict[str, Any]:
+    def wait_recorded(
+        self, camera_id: str, at_least_s: float, timeout_s: float = PATIENCE_S
+    ) -> dict[str, Any]:
         """The timeline, once it holds so many seconds."""
         wait_for(
             f"{at_least_s} s of {camera_id} recorded",
@@ -231,7 +264,7 @@ class System(Process):
 
 @contextlib.contextmanager
 def serving(folder: Path) -> Iterator[Callable[..., System]]:
-    """Gives ``serve(cameras, *options, **sections)``, which starts a system; all are stopped at the end.
+    """Gives ``serve(cameras, *options, **sections)``, which starts a system; all are stopped at the end, also when it failed.
 
     What each logged is then in `folder`, for whoever looks into a failure.
     """
@@ -241,43 +274,44 @@ def serving(folder: Path) -> Iterator[Callable[..., System]]:
         cameras: list[dict[str, Any]], *options: str, data_dir: Path | None = None, **sections: Any
     ) -> System:
         running.append(System(data_dir or folder / "data", cameras, *options, **sections))
+        stack.callback(keep_log, len(running) - 1)
+        stack.callback(running[-1].stop)
         return running[-1]
 
-    yield serve
-    for number, system in enumerate(running):
-        system.stop()
-        (folder / f"log-{number}.jsonl").write_text(system.output)
+    def keep_log(number: int) -> None:
+        (folder / f"log-{number}.jsonl").write_text(running[number].output)
+
+    with contextlib.ExitStack() as stack:
+        yield serve
 
 
 @contextlib.contextmanager
 def filming() -> Iterator[Callable[..., list[str]]]:
     """Gives ``film(*arguments, count=1)``, which starts `vms camera` and returns the URLs of its cameras."""
-    running: list[Process] = []
 
     def film(*arguments: str, count: int = 1) -> list[str]:
         command = [sys.executable, "-m", "vms", "camera", *arguments, "--count", str(count)]
         if "--port" not in arguments:
             command += ["--port", "0"]
-        running.append(Process(*command))
-        return running[-1].find(r"rtsp://\S+", count)
+        process = Process(*command)
+        stack.callback(process.stop)
+        return process.find(r"rtsp://\S+", count)
 
-    yield film
-    for process in running:
-        process.stop()
+    with contextlib.ExitStack() as stack:
+        yield film
 
 
 @contextlib.contextmanager
 def gst_filming() -> Iterator[Callable[..., str]]:
     """Gives ``film(launch, *arguments)``, which starts GStreamer's RTSP server and returns its URL."""
-    running: list[Process] = []
 
     def film(launch: str, *arguments: str) -> str:
-        running.append(Process("/usr/bin/python3", str(GST_SERVER), launch, *arguments))
-        return running[-1].find(r"rtsp://\S+")[0]
+        process = Process("/usr/bin/python3", str(GST_SERVER), launch, *arguments)
+        stack.callback(process.stop)
+        return process.find(r"rtsp://\S+")[0]
 
-    yield film
-    for process in running:
-        process.stop()
+    with contextlib.ExitStack() as stack:
+        yield film
 
 
 def seconds(start: str, end: str) -> float:

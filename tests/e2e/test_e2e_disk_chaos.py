@@ -161,7 +161,7 @@ def test_nothing_that_was_said_to_be_recorded_is_lost(
         for volume in volumes:
             assert list(Path(str(volume["path"])).rglob("*.mp4")), "the trouble was with what was used"
         verify = [sys.executable, "-m", "vms", "verify", "--config", config, "--json", str(tmp_path)]
-        verified = subprocess.run(verify, capture_output=True, text=True, check=False)
+        verified = subprocess.run(verify, capture_output=True, text=True, timeout=300, check=False)
         files = json.loads(verified.stdout)["files"]
         others = [each for each in files if each["verdict"] != "verified"]
         assert others == [], "what a crash left open is completed and signed"
@@ -176,13 +176,21 @@ def judge(system: System, witness: Witness) -> None:
         )
 
     with suppress(pytest.fail.Exception):
-        wait_for("every recording to be found again", all_back, 60)
+        wait_for("every recording to be found again", all_back)
     for name in CAMERAS:
         now = {each["id"]: span(each) for each in segments(system.http, name)}
         for segment_id, (start_ns, end_ns) in witness.reported[name].items():
             assert segment_id in now, f"{name}: {segment_id} of {start_ns} is gone"
             assert now[segment_id][0] <= start_ns, name
             assert now[segment_id][1] >= end_ns, f"{name}: {segment_id} became shorter"
+    judge_holes(system)
+    judge_events(system, witness)
+    print(f"media RSS at most {witness.media_rss_bytes >> 20} MiB, events {len(witness.events_ns)}")
+    assert 0 < witness.media_rss_bytes < MEDIA_RSS_BYTES
+
+
+def judge_holes(system: System) -> None:
+    """What is missing is said to be."""
     told = system.recordings("always")
     spans = sorted(span(each) for each in told["spans"])
     gaps = sorted(span(each) for each in told["gaps"])
@@ -192,13 +200,19 @@ def judge(system: System, witness: Witness) -> None:
         assert any(gap[0] <= start_ns + TOLERANCE_NS and gap[1] >= end_ns - TOLERANCE_NS for gap in gaps), (
             f"{(start_ns, end_ns)} is missing and nothing says so: {json.dumps(told['gaps'])}"
         )
-    judge_events(system, witness)
-    print(f"media RSS at most {witness.media_rss_bytes >> 20} MiB, events {len(witness.events_ns)}")
-    assert 0 < witness.media_rss_bytes < MEDIA_RSS_BYTES
 
 
 def judge_events(system: System, witness: Witness) -> None:
     """What an event wanted is recorded, or a gap says why not, and not that there was no event."""
+    assert witness.events_ns
+    with suppress(pytest.fail.Exception):  # the last of it may be recorded still
+        wait_for("what the events wanted", lambda: not unrecorded_events(system, witness))
+    missing = unrecorded_events(system, witness)
+    assert missing == [], json.dumps(system.recordings("alarmed"))
+
+
+def unrecorded_events(system: System, witness: Witness) -> list[int]:
+    """When there were events of which something is missing and nothing says why."""
     told = system.recordings("alarmed")
     known = [span(each) for each in told["spans"]]
     known += [
@@ -206,10 +220,12 @@ def judge_events(system: System, witness: Witness) -> None:
         for each in told["gaps"]
         if each["reason"] != "no_event" or "started anew" in (each.get("detail") or "")
     ]
-    assert witness.events_ns
+    missing = []
     for at_ns in witness.events_ns:
         reached_ns, end_ns = at_ns, at_ns + round((POST_S - 0.5) * NS)
         for start_ns, until_ns in sorted(known):
             if start_ns <= reached_ns + TOLERANCE_NS:
                 reached_ns = max(reached_ns, until_ns)
-        assert reached_ns >= min(end_ns, time.time_ns() - 2 * NS), f"the event at {at_ns}: {json.dumps(told)}"
+        if reached_ns < end_ns:
+            missing.append(at_ns)
+    return missing

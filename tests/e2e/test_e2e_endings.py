@@ -6,19 +6,19 @@ import re
 import signal
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 from tests.e2e.browser import plays, tiles_play
-from tests.e2e.system import System, camera, wait_for
+from tests.e2e.system import System, camera, runs, wait_for
 
 from vms.format.hybrid import read_segment
 
 pytestmark = [pytest.mark.e2e, pytest.mark.needs("chromium")]
 
 ROLES = {"media": 2, "stream": 2, "api": 2}
-GONE_S = 20.0
 SECRET = "hunter2-sesame"
 TOKEN = "a-token-of-some-length"
 
@@ -38,14 +38,6 @@ def _all_processes(system: System) -> list[int]:
     return sorted(pids)
 
 
-def _runs(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0]
-    except OSError:
-        return False
-    return state != b"Z"
-
-
 def test_sigterm_ends_viewers_first_then_cameras_and_closes_every_file(
     page: Page, serve: Callable[..., System], virtual_camera: Callable[..., list[str]]
 ) -> None:
@@ -53,12 +45,14 @@ def test_sigterm_ends_viewers_first_then_cameras_and_closes_every_file(
     cameras = [camera(camera_id, url) for camera_id, url in zip(("porch", "gate"), urls, strict=True)]
     system = serve(cameras, roles=ROLES, storage={"segment": "3s"})
     for camera_id in ("porch", "gate"):
-        system.wait_recorded(camera_id, 4)
+        wait_for(
+            f"two files of {camera_id}", lambda each=camera_id: len(system.recordings(each)["segments"]) >= 2
+        )
     page.goto(system.url)
     tiles_play(page, ["porch", "gate"])
     pids = _all_processes(system)
     assert system.stop() == 0
-    assert [pid for pid in pids if _runs(pid)] == []
+    assert [pid for pid in pids if runs(pid)] == []
     lines = [json.loads(line) for line in system.lines if line.startswith("{")]
     ended = [line["worker"] for line in lines if line["event"] == "a worker ended"]
     roles = [worker.partition("-")[0] for worker in ended]
@@ -85,7 +79,7 @@ def test_nothing_is_left_of_a_system_whose_launcher_was_killed_and_a_new_one_sta
     assert len(pids) >= 10
     os.kill(system.pid, signal.SIGKILL)
     again = serve([camera("porch", url)], data_dir=system.data_dir, roles=ROLES)
-    wait_for("the end of every process", lambda: not any(map(_runs, pids)), GONE_S)
+    wait_for("the end of every process", lambda: not any(map(runs, pids)))
     again.wait_live("porch")
     wait_for("two spans", lambda: len(again.recordings("porch")["spans"]) == 2)
     assert [gap["reason"] for gap in again.recordings("porch")["gaps"]] == ["system_stopped"]
@@ -102,7 +96,7 @@ def test_nothing_is_left_when_launcher_and_supervisor_are_killed_together(
     supervisor = system.wait_running()["supervisor"]
     os.kill(system.pid, signal.SIGKILL)
     os.kill(supervisor, signal.SIGKILL)
-    wait_for("the end of every process", lambda: not any(map(_runs, pids)), GONE_S)
+    wait_for("the end of every process", lambda: not any(map(runs, pids)))
 
 
 def test_no_secret_of_a_running_system_is_where_others_might_read_it(
@@ -115,15 +109,19 @@ def test_no_secret_of_a_running_system_is_where_others_might_read_it(
     assert system.http.post("/cameras", json=camera("open", sources[0])).status_code == 201
     assert system.http.post("/cameras", json=camera("closed", sources[1])).status_code == 201
     system.wait_recorded("open", 2)
-    failed = wait_for("the refusal", lambda: (c := system.camera("closed"))["state"] == "failed" and c)
-    assert failed["reason_code"] == "unauthorized"
+    failed = wait_for(
+        "the refusal", lambda: (c := system.camera("closed"))["reason_code"] == "unauthorized" and c
+    )
+    assert failed["state"] == "failed"
     assert "password" in failed["reason"]
-    subprocess.run(["ffprobe", "-v", "quiet", f"{system.rtsp_url}/open"], timeout=30, check=False)
+    subprocess.run(["ffprobe", "-v", "quiet", f"{system.rtsp_url}/open"], timeout=120, check=False)
     bus = json.loads((system.data_dir / "run" / "bus.json").read_text())["password"]
     secrets = {"camera": SECRET, "token": TOKEN, "bus": bus}
     for pid in _all_processes(system):
         for name in ("cmdline", "environ"):
-            seen = Path(f"/proc/{pid}/{name}").read_bytes()
+            seen = b""
+            with suppress(FileNotFoundError, ProcessLookupError):  # it has ended
+                seen = Path(f"/proc/{pid}/{name}").read_bytes()
             assert [what for what, text in secrets.items() if text.encode() in seen] == [], (pid, name)
     pages = [f"{system.url}/metrics", "/cameras", "/cameras/open", "/cameras/closed", "/system/processes"]
     pages += ["/cameras/closed/recordings", "/cameras/closed/snapshot.jpg"]
@@ -144,10 +142,13 @@ def _judge_files(system: System, secrets: dict[str, str]) -> None:
     """No credential of a camera is in any file, and the bus's own ones are in its own two, which nobody else reads."""
     for place in ("run", "assignments", "events", "bus"):
         assert (system.data_dir / place).stat().st_mode & 0o077 == 0, place
-    for path in system.data_dir.rglob("*"):
+    for path in (Path(folder, name) for folder, _, names in os.walk(system.data_dir) for name in names):
         if not path.is_file() or path == system.config:
             continue
-        data = path.read_bytes()
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:  # a running system removes files, too
+            continue
         own = ["bus"] if path.name in ("bus.json", "nats.conf") else []
         assert [what for what, text in secrets.items() if text.encode() in data] in ([], own), path
 
@@ -163,10 +164,13 @@ def test_all_roles_run_in_one_process(
     plays(page, "[data-testid=tile-porch] video")
     timeline = system.wait_recorded("porch", 3)
     assert (len(timeline["spans"]), timeline["gaps"]) == (1, [])
-    (process,) = system.processes().values()
+    (process,) = wait_for(
+        "the viewer in the status",
+        lambda: (p := system.processes().values()) and next(iter(p))["viewers"] == 1 and p,
+    )
     assert (process["pid"], process["state"]) == (system.pid, "running")
-    assert (process["cameras"], process["viewers"]) == (1, 1)
+    assert process["cameras"] == 1
     assert {sample.labels["role"] for sample in system.metrics("vms_http_requests_total")} == {"api"}
-    assert system.placed()["porch"]
+    assert list(system.placed()) == ["porch"]
     assert system.stop() == 0
     assert not re.search(r'Traceback|"level": "(error|critical)"', system.output)

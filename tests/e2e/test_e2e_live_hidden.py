@@ -52,10 +52,11 @@ def tab(request: pytest.FixtureRequest, hiding: Browser, system: System) -> Iter
     tab = OwnTab(hiding, BEFORE_PAGE[request.param])
     tab.goto(system.url)
     shows_the_present(tab)
-    assert tab.evaluate(f"{TILE}.querySelector('[data-testid=way]').dataset.protocol") == request.param
+    way = f"{TILE}.querySelector('[data-testid=way]')?.dataset.protocol"
+    wait_for("the first way", lambda: tab.evaluate(way) == request.param)
     yield tab
     tab.close()
-    wait_for("no viewer", lambda: system.camera("porch")["viewers"] == 0)
+    wait_for("no viewer", lambda: system.camera("porch")["viewers"] == 0, 120)
 
 
 def clock_ms(tab: OwnTab) -> int:
@@ -65,17 +66,14 @@ def clock_ms(tab: OwnTab) -> int:
 
 
 def shows_the_present(tab: OwnTab) -> None:
-    """Fails unless what was captured from now on is shown soon after, and the tile says that it is live."""
+    """Fails unless what has just been captured is shown at some time from now on, and the tile says that it is live."""
 
-    def shown() -> tuple[int] | None:
-        """How old the picture was when it was asked for; None: it is from before, or cannot be read now."""
+    def shown() -> bool:
         asked_ms = SystemClock().wall_ns() // 1_000_000
-        captured_ms = clock_ms(tab)
-        return (asked_ms - captured_ms,) if captured_ms > begun_ms else None
+        return clock_ms(tab) > max(begun_ms, asked_ms - LATE_MS)
 
     begun_ms = SystemClock().wall_ns() // 1_000_000
-    (age_ms,) = wait_for("a picture captured from now on", shown)
-    assert age_ms < LATE_MS
+    wait_for("a picture of the present", shown)
     wait_for("a live tile", lambda: tab.evaluate(f"{TILE}.dataset.state") == "live")
 
 

@@ -46,7 +46,7 @@ def test_a_camera_added_changed_and_removed_at_run_time_lands_on_one_process_and
         system.wait_recorded(camera_id, 2)
     placed = system.placed()
     assert {camera_id: placed[camera_id] for camera_id in STEADY} == before
-    assert sorted(worker for (worker,) in placed.values()) == ["media-0", "media-0", "media-1", "media-1"]
+    assert [len(workers) for workers in placed.values()] == [1, 1, 1, 1]
 
     changed = system.http.patch("/cameras/new-0", json={"source": urls[3]})
     assert changed.status_code == 200, changed.text
@@ -58,11 +58,7 @@ def test_a_camera_added_changed_and_removed_at_run_time_lands_on_one_process_and
     assert system.camera("new-1")["recording"]
     changed = system.http.patch("/cameras/new-0", json={"record": "continuous", "name": "Newer"})
     assert changed.status_code == 200, changed.text
-    wait_for(
-        "recording again",
-        lambda: system.recordings("new-0")["gaps"][-1:] and system.camera("new-0")["recording"],
-    )
-    assert system.recordings("new-0")["gaps"][-1]["reason"] == "recording_off"
+    wait_for("recording again", lambda: _recorded_after_off(system, "new-0"))
     for camera_id in ("new-0", "new-1"):
         assert system.http.delete(f"/cameras/{camera_id}").status_code == 204
         assert system.http.get(f"/cameras/{camera_id}").status_code == 404
@@ -106,18 +102,34 @@ def test_two_hundred_changes_at_once_end_in_the_right_state_and_keep_it_over_a_r
         assert again.placed() == before
 
 
+def _recorded_after_off(system: System, camera_id: str) -> bool:
+    """Whether there are pictures behind a stretch that was not to be recorded. The change of the source left a gap too."""
+    timeline = system.recordings(camera_id)
+    off = [gap["end"] for gap in timeline["gaps"] if gap["reason"] == "recording_off"]
+    return bool(off and off[-1]) and timeline["spans"][-1]["start"] >= off[-1]
+
+
 def _judge(system: System, expected: dict[str, str]) -> None:
     """What the API lists, and what the media processes pull, each camera once."""
-    listed = system.http.get("/cameras").json()["cameras"]
-    assert {entry["id"]: entry["name"] for entry in listed} == expected
-    wait_for("all live", lambda: sorted(system.placed()) == sorted(expected), 60)
-    assert sorted(system.placed(live=False)) == sorted(expected)
-    assert all(len(workers) == 1 for workers in system.placed(live=False).values())
-    counted = wait_for(
+
+    def listed() -> dict[str, str]:
+        cameras = system.http.get("/cameras").raise_for_status().json()["cameras"]
+        return {entry["id"]: entry["name"] for entry in cameras}
+
+    # The api process that is asked may be another than the one that made a change, which knew it first.
+    wait_for("the cameras as they were left", lambda: listed() == expected)
+    wait_for("all live", lambda: sorted(system.placed()) == sorted(expected))
+    wait_for(
+        "each pulled by one process, and no other",
+        lambda: (
+            {camera_id: len(workers) for camera_id, workers in system.placed(live=False).items()}
+            == dict.fromkeys(expected, 1)
+        ),
+    )
+    wait_for(
         "the count in the status",
         lambda: sum(each.cameras for each in system.asked().values()) == len(expected),
     )
-    assert counted
 
 
 def _own_changes(client: httpx.Client, camera_id: str, url: str) -> tuple[str, str] | None:

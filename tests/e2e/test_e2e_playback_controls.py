@@ -1,20 +1,27 @@
 """The player's controls in Chromium, checked by the clock in the picture: speeds, pictures, jumps, thumbnails, zones."""
 
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from itertools import pairwise
 from urllib.parse import unquote
 
+import httpx
 import pytest
 from playwright.sync_api import Page, expect
-from tests.e2e.picture_clock import shown_clock, small_cameras
+from tests.e2e.picture_clock import (
+    Glance,
+    glance,
+    recorded_clocks,
+    shown_clock,
+    small_cameras,
+    still_clocks,
+)
 from tests.e2e.system import System, camera, serving, wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.needs("chromium", "ffmpeg")]
 
 FPS = 10
-FRAME_MS = 1000 / FPS
+AGAIN_S = 180
+"""Speeds are measured anew until then: on a machine that does other things, one measure may tell of those."""
 SITE_ZONE = "Asia/Kolkata"  # its clocks are nobody else's: half an hour beside all others
 
 
@@ -61,20 +68,21 @@ def open_paused(page: Page, system: System, ms: int) -> int:
     expect(page.get_by_test_id("play")).to_have_attribute("aria-label", "Play")
     video = page.get_by_test_id("playback-video")
     wait_for("the pause", lambda: video.evaluate("video => video.paused"))
-    page.wait_for_timeout(300)  # a picture that was decoded before the pause may still come up
-    return clock(page)
+    (shown,) = wait_for("a picture that stays", lambda: still_clocks(page))
+    return shown
 
 
 def test_frames_step_one_by_one_both_ways_over_borders_of_fragments_and_files(
     page: Page, system: System
 ) -> None:
-    start_ms, _ = recorded(system)
+    start_ms, end_ms = recorded(system)
     forth = [open_paused(page, system, start_ms + 8_000)]
     while forth[-1] < start_ms + 14_000:  # files are 10 s, fragments 0.5 s
         page.keyboard.press(".")
         forth.append(changed(page, forth[-1]))
-    steps = {round((b - a) / FRAME_MS) for a, b in pairwise(forth)}
-    assert steps == {1}
+    pictures = recorded_clocks(system, "porch", at(start_ms), at(end_ms))
+    first = pictures.index(forth[0])
+    assert forth == pictures[first : first + len(forth)], "each picture, and each once"
     back = [forth[-1]]
     while len(back) < len(forth):
         page.keyboard.press(",")
@@ -86,24 +94,31 @@ def test_frames_step_one_by_one_both_ways_over_borders_of_fragments_and_files(
 def test_it_plays_forward_at_the_speed_that_it_says(page: Page, system: System, rate: float) -> None:
     system.wait_recorded("porch", 3 * rate)  # what may be played while it is measured
     start_ms, _ = recorded(system)
-    open_paused(page, system, start_ms + 1_000)
-    _choose(page, rate)
-    page.keyboard.press("k")
-    measured = _measure(page, 2.0 if rate > 4 else 3.0)
-    said = _said(page, rate)
-    assert measured == pytest.approx(said, rel=0.3)
+
+    def as_said() -> bool:
+        open_paused(page, system, start_ms + 1_000)
+        _choose(page, rate)
+        page.keyboard.press("k")
+        measured, said = _measure(page, 2.0 if rate > 4 else 3.0), _said(page, rate)
+        print(f"{rate} times: measured {measured:.2f}, said {said:.2f}")
+        return measured == pytest.approx(said, rel=0.3)
+
+    wait_for("the speed that it says", as_said, AGAIN_S)
 
 
 @pytest.mark.parametrize("rate", [-1, -2, -4, -8])
 def test_it_plays_backwards_at_the_speed_that_it_says(page: Page, system: System, rate: float) -> None:
     _, end_ms = recorded(system)
-    open_paused(page, system, end_ms - 4_000)
-    _choose(page, rate)
-    page.keyboard.press("k")
-    measured = _measure(page, 2.5)
-    said = _said(page, rate)
-    assert measured < 0
-    assert measured == pytest.approx(said, rel=0.3)
+
+    def as_said() -> bool:
+        open_paused(page, system, end_ms - 4_000)
+        _choose(page, rate)
+        page.keyboard.press("k")
+        measured, said = _measure(page, 2.5), _said(page, rate)
+        print(f"{rate} times: measured {measured:.2f}, said {said:.2f}")
+        return measured < 0 and measured == pytest.approx(said, rel=0.3)
+
+    wait_for("the speed that it says", as_said, AGAIN_S)
 
 
 def _choose(page: Page, rate: float) -> None:
@@ -117,11 +132,16 @@ def _choose(page: Page, rate: float) -> None:
 
 def _measure(page: Page, for_s: float) -> float:
     """Seconds of recording a second, by the pictures' clocks, from the second picture on."""
-    first = changed(page, clock(page))
-    begun = time.monotonic()
+    still = clock(page)
+
+    def probe() -> Glance | None:
+        now = glance(page)
+        return now if now is not None and now.clock_ms != still else None
+
+    first = wait_for("another picture", probe)
     page.wait_for_timeout(for_s * 1000)
-    last = clock(page)
-    return (last - first) / 1000 / (time.monotonic() - begun)
+    last = wait_for("a picture with a clock", lambda: glance(page))
+    return (last.clock_ms - first.clock_ms) / (last.page_ms - first.page_ms)
 
 
 def _said(page: Page, rate: float) -> float:
@@ -139,15 +159,13 @@ def test_a_typed_time_is_shown_to_the_second(page: Page, system: System) -> None
     hours.click()
     page.keyboard.type(typed.replace(":", ""))
     page.get_by_test_id("go-to-submit").click()
-    wait_for("that second", lambda: abs((shown_clock(page) or 0) - target) < 2 * FRAME_MS + 50)
+    wait_for("that second", lambda: abs((shown_clock(page) or 0) - target) < 1000)
 
 
 def test_the_pointer_shows_the_picture_of_its_time(page: Page, system: System) -> None:
     start_ms, _ = recorded(system)
     params = {"at": at(start_ms + 5_000)}
-    answer = system.http.get("/cameras/porch/thumbnail.jpg", params=params)
-    if answer.status_code in (404, 503):
-        pytest.skip("this build serves no thumbnails")
+    wait_for("a thumbnail", lambda: _thumbnail(system, params).status_code == 200)
     open_paused(page, system, start_ms + 5_000)
     timeline = page.get_by_test_id("timeline")
     box = timeline.bounding_box()
@@ -168,6 +186,10 @@ def test_the_pointer_shows_the_picture_of_its_time(page: Page, system: System) -
         return target - 2_000 - 4 * per_px <= shown <= target + 4 * per_px  # key pictures are 2 s apart
 
     wait_for("the picture of that time", taken)
+
+
+def _thumbnail(system: System, params: dict[str, str]) -> httpx.Response:
+    return system.http.get("/cameras/porch/thumbnail.jpg", params=params)
 
 
 def test_times_are_the_sites_once_chosen_and_remembered(page: Page, system: System) -> None:
@@ -196,6 +218,7 @@ def test_the_next_and_the_last_event_are_found(page: Page, system: System) -> No
     ]
     page.route("**/api/v1/events?*", lambda route: route.fulfill(json={"events": events[::-1]}))
     open_paused(page, system, start_ms + 2_000)
+    _choose(page, 0.25)  # so that nothing is played past before the next key comes
     for key, moment in (("e", moments[0]), ("e", moments[1]), ("Shift+E", moments[0])):
         page.keyboard.press(key)
         lead = moment - 3_000

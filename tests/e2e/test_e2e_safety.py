@@ -21,7 +21,7 @@ def vms(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess
         capture_output=True,
         text=True,
         cwd=cwd,
-        timeout=60,
+        timeout=180,
         check=False,
     )
 

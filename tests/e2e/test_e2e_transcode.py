@@ -7,7 +7,7 @@ import httpx
 import pytest
 from aiortc import RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamTrack
-from tests.e2e.system import System, wait_for
+from tests.e2e.system import PATIENCE_S, System, wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.needs("gst-rtsp-server")]
 B_FRAMES = (
@@ -23,14 +23,15 @@ async def _frames(url: str, wanted: int) -> tuple[int, int]:
     connection.on("track", tracks.put_nowait)
     connection.addTransceiver("video", direction="recvonly")
     await connection.setLocalDescription(await connection.createOffer())
-    async with httpx.AsyncClient(timeout=20) as client:
+    async with httpx.AsyncClient(timeout=PATIENCE_S) as client:
         answer = await client.post(
             url, content=connection.localDescription.sdp, headers={"Content-Type": "application/sdp"}
         )
         assert answer.status_code == 201, answer.text
         await connection.setRemoteDescription(RTCSessionDescription(answer.text, "answer"))
-        track, height = await tracks.get(), 0
-        async with asyncio.timeout(30):
+        height = 0
+        async with asyncio.timeout(PATIENCE_S):
+            track = await tracks.get()
             for _ in range(wanted):
                 height = (await track.recv()).height  # type: ignore[union-attr]
         await client.delete(httpx.URL(url).join(answer.headers["Location"]))
@@ -44,7 +45,7 @@ def test_a_camera_with_b_frames_is_watched_transcoded(
 ) -> None:
     camera = {"id": "porch", "name": "Porch", "source": gst_camera(B_FRAMES), "record": "off"}
     system = serve([camera], *options, transcode={"max_height": 180})
-    wait_for("B-frames seen", lambda: system.camera("porch")["webrtc"]["reason"] == "b_frames", 60)
+    wait_for("B-frames seen", lambda: system.camera("porch")["webrtc"]["reason"] == "b_frames")
     whep = f"{system.http.base_url}cameras/porch/whep"
 
     refused = system.http.post(
@@ -53,5 +54,9 @@ def test_a_camera_with_b_frames_is_watched_transcoded(
     assert refused.status_code == 409
     assert asyncio.run(_frames(f"{whep}?stream=compat", 40)) == (40, 180)
 
-    assert system.metrics("vms_transcode_pictures_total")[0].value >= 40
-    wait_for("the end of it", lambda: system.metrics("vms_transcodes")[0].value == 0, 60)
+    wait_for("pictures counted", lambda: _values(system, "vms_transcode_pictures_total") >= [40])
+    wait_for("the end of it", lambda: _values(system, "vms_transcodes") == [0])
+
+
+def _values(system: System, name: str) -> list[float]:
+    return [sample.value for sample in system.metrics(name)]

@@ -42,8 +42,9 @@ def test_any_notice_is_read_or_refused() -> None:
     track = notices.pack_track(VIDEO, 7)
     assert track is not None
     until = time.monotonic() + SECONDS
-    read = 0
-    while time.monotonic() < until:
+    read = tried = 0
+    while time.monotonic() < until or tried < 2000:  # enough, however slow the machine is
+        tried += 1
         packet = rng.choice([notices.pack_gap(GAP, 7), track])
         packet = packet._replace(data=bend(packet.data, rng), subtype=rng.randrange(32))
         for parse, kind in ((notices.parse_gap, Gap), (notices.parse_track, Track)):
@@ -74,8 +75,9 @@ def test_any_extension_is_read_or_passed_over() -> None:
     )
     block = unit_extension.pack(picture(3, key=True, discontinuity=True))
     until = time.monotonic() + SECONDS / 2
-    read = 0
-    while time.monotonic() < until:
+    read = tried = 0
+    while time.monotonic() < until or tried < 2000:  # enough, however slow the machine is
+        tried += 1
         times = parser.parse(rng.choice([0xBEDE, 0x1000, 0xABAC]), bend(block[4:], rng))
         read += times is not None
     assert read > 100
@@ -87,10 +89,9 @@ def test_any_packets_of_a_session_leave_units_that_are_consistent_or_end_it(seed
     rng = random.Random(seed)
     until = time.monotonic() + SECONDS
     sessions = 0
-    while time.monotonic() < until:
+    while time.monotonic() < until or sessions <= 3:  # enough, however slow the machine is
         sessions += 1
         _one_session(rng)
-    assert sessions > 3
 
 
 class Packets:

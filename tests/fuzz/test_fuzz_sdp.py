@@ -47,7 +47,7 @@ def test_any_description_is_read_or_refused(seed: bytes) -> None:
     rng = random.Random(20261123)
     until = time.monotonic() + SECONDS / len(SEEDS)
     tried = 0
-    while time.monotonic() < until:
+    while time.monotonic() < until or tried <= 50:  # enough, however slow the machine is
         tried += 1
         try:
             session = SessionDescription.parse(bend(seed, rng))
@@ -65,7 +65,6 @@ def test_any_description_is_read_or_refused(seed: bytes) -> None:
                     parameter_sets=line.parameter_sets,
                     format_parameters=line.format_parameters,
                 )
-    assert tried > 50
 
 
 class _Nobody:

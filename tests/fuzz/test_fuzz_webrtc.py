@@ -29,6 +29,7 @@ from vms.wire.webrtc.negotiation import Outgoing, RemoteOffer, write_answer
 from vms.wire.webrtc.srtp import SrtpError, SrtpKeys, SrtpProfile, SrtpSession
 
 SECONDS = 1.0
+ENOUGH = 20  # rounds, however slow the machine is
 PEAK_BYTES = 16 << 20
 
 
@@ -63,14 +64,13 @@ def rounds(act: Callable[[random.Random], None], seconds: float = SECONDS) -> No
     first = secrets.randbits(32)
     until = time.monotonic() + seconds
     count = 0
-    while time.monotonic() < until:
+    while time.monotonic() < until or count <= ENOUGH:
         try:
             act(random.Random(first + count))
         except Exception as error:
             error.add_note(f"to see it again: act(random.Random({first + count}))")
             raise
         count += 1
-    assert count > 20
 
 
 def test_bent_stun_messages_raise_one_error_and_are_never_authentic() -> None:

@@ -170,7 +170,7 @@ async def test_a_damaged_key_is_said(tmp_path: Path) -> None:
     (tmp_path / KEY_NAME).write_text("short")
     client = RegistryClient(UnsteadyBus(), tmp_path)
     await client.start()
-    await asyncio.sleep(0.01)
+    await until(lambda: "damaged" in client._key_error)  # it is read by a thread
     with pytest.raises(Unavailable, match="damaged"):
         await client.create(make_camera())
     await client.stop()

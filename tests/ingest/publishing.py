@@ -58,7 +58,7 @@ class Place:
     async def close(self) -> None:
         await self.ingest.stop()
 
-    async def until(self, condition: Callable[[], object], timeout_s: float = 20) -> None:
+    async def until(self, condition: Callable[[], object], timeout_s: float = 60) -> None:
         async with asyncio.timeout(timeout_s):
             while not condition():
                 await asyncio.sleep(0.02)

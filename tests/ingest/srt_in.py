@@ -1,7 +1,6 @@
 """What an srt process and a media process have between them, in this one; and encoders that are not ours."""
 
 import asyncio
-import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -174,9 +173,3 @@ class LossyWay(asyncio.DatagramProtocol):
                 self.lost += 1
                 return
         self._transport.sendto(data, self._server)
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -127,7 +127,8 @@ async def test_a_sender_that_floods_is_sent_away(srt: SrtIn, monkeypatch: pytest
 
     with suppress(SrtGone):
         while not sender.closed:
-            sender.send(b"\x47" * MESSAGE_BYTES)
+            for _ in range(20):  # many at a time, so that it is a flood on a busy machine too
+                sender.send(b"\x47" * MESSAGE_BYTES)
             await asyncio.sleep(0.005)
 
     states: list[State] = []

@@ -51,8 +51,8 @@ class Child:
     def _end(self, number: signal.Signals) -> None:
         if self.process.poll() is None:
             self.process.send_signal(number)
-        self.process.wait(30)
-        self._reader.join(10)
+        self.process.wait(60)
+        self._reader.join(30)
         for pipe in (self.process.stdin, self.process.stdout):
             assert pipe is not None
             pipe.close()

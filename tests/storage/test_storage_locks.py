@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.storage.conftest import Start
-from tests.storage.scripted_camera import ScriptedCamera, camera, written
+from tests.storage.scripted_camera import ScriptedCamera, camera, until, written
 
 from vms.common.clock import NS, ManualClock
 from vms.common.evidence_lock import EvidenceLock
@@ -232,6 +232,7 @@ async def test_who_gives_up_waiting_for_a_slow_disk_leaves_one_thread_behind_and
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.05):
                     await keeper.put_locks([lock(5, 9)], revision)
+        await until(lambda: bool(begun), "the thread")
         assert len(begun) == 1
         answered.set()
     one = lock(50, 90)

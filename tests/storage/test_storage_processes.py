@@ -85,7 +85,7 @@ async def machine(tmp_path: Path) -> AsyncIterator[Machine]:
     await machine.stop()
 
 
-async def until(condition: Callable[[], bool | Awaitable[bool]], what: str, timeout_s: float = 30.0) -> None:
+async def until(condition: Callable[[], bool | Awaitable[bool]], what: str, timeout_s: float = 60.0) -> None:
     deadline_s = time.monotonic() + timeout_s
     while True:
         holds = condition()

@@ -9,6 +9,7 @@ from playwright.async_api import Page, async_playwright
 from tests.stream.lossy_relay import lossy_relay
 from tests.stream.scripted_stream import CAMERA, Camera, h264_pictures
 
+from vms.common.clock import NS
 from vms.common.stream_name import StreamName
 from vms.media import Codec
 from vms.stream import StreamService
@@ -95,6 +96,7 @@ async def test_chromium_decodes_every_picture_and_loses_nothing(
     camera = Camera(h264_pictures(50, profile="high", width=1280), audio=Codec.PCMU)
     preferred = list(SrtpProfile) if profile is SrtpProfile.AEAD_AES_128_GCM else [profile]
     service = await serve(camera, profiles=preferred)
+    begun_ns = camera.clock.wall_ns()
     async with camera.live():
         answer = await service.offer(CAMERA, await page.evaluate(OFFER))
         await page.evaluate(ANSWER, answer.sdp)
@@ -109,8 +111,8 @@ async def test_chromium_decodes_every_picture_and_loses_nothing(
         expected = {"AEAD_AES_128_GCM": "AEAD_AES_128_GCM", "AES128_CM_SHA1_80": "AES128_CM_HMAC_SHA1_80"}
         assert found["transport"]["srtpCipher"] == f"SRTP_{expected[profile.name]}"
         await page.wait_for_function("captureTimes.length > 0", timeout=30_000)
-        captured_ms = await page.evaluate("captureTimes.at(-1)")
-        assert abs(captured_ms * 1_000_000 - camera.clock.wall_ns()) < 1_000_000_000
+        captured_ns = await page.evaluate("captureTimes.at(-1)") * 1_000_000
+        assert begun_ns - NS // 2 < captured_ns < camera.clock.wall_ns() + NS // 2
 
 
 async def test_chromium_is_told_the_end_of_its_session(page: Page, serve: Serve) -> None:
@@ -198,10 +200,9 @@ async def test_chromium_gets_one_percent_of_lost_packets_back_without_a_lost_pic
 async def test_chromium_goes_on_from_the_group_of_pictures_when_a_packet_stays_lost(
     page: Page, serve: Serve
 ) -> None:
-    camera = Camera(h264_pictures(250, gop=250))
+    camera = Camera(h264_pictures(500, gop=500))
     service = await serve(camera)
-    for _ in range(10):
-        camera.push()
+    camera.push()
     doomed: set[int] = set()
 
     def drop(number: int) -> bool:
@@ -216,11 +217,14 @@ async def test_chromium_goes_on_from_the_group_of_pictures_when_a_packet_stays_l
             assert watching._video is not None
             assert watching._video._next is not None
             watching._video.rtx = None  # sent again as it was, it is lost again
+            camera.pushed = 0  # a young group of pictures, however long the browser took to begin
+            while camera.pushed < 10:
+                await asyncio.sleep(0.01)
             doomed.add(watching._video._next & 0xFFFF)
             await until(page, lambda found: found["video"]["pliCount"] >= 1)
             assert camera.pushed < 100, "the request came after the group of pictures outgrew a burst"
             stopped = (await page.evaluate(STATISTICS))["video"]["framesDecoded"]
             found = await until(page, decoded(stopped + 20))
             assert watching.counters.key_requests_answered >= 1
-            assert found["video"]["keyFramesDecoded"] >= 2
-            assert camera.pushed < 250, "the next key picture of the camera came by itself"
+            assert found["video"]["keyFramesDecoded"] >= 3, "the first, the young one, and that again"
+            assert camera.pushed < 500, "the next key picture of the camera came by itself"

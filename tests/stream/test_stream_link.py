@@ -17,16 +17,18 @@ PACKETS = 1_000
 ECHO = """
 import socket, sys
 echo = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+echo.setsockopt(socket.SOL_SOCKET, 33, 4 << 20)  # SO_RCVBUFFORCE: what waits for a busy machine is not lost
 echo.bind((sys.argv[1], 9000))
 print("ready", flush=True)
 while True:
     packet, sender = echo.recvfrom(2048)
     echo.sendto(packet, sender)
 """
-# Numbered packets there and back, 1 ms apart; prints [number, round trip in ms] as they come back.
+# Numbered packets there and back, so many ms apart; prints [number, round trip in ms] as they come back.
 PROBE = """
 import json, select, socket, sys, time
 probe = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+probe.setsockopt(socket.SOL_SOCKET, 33, 4 << 20)
 probe.connect((sys.argv[1], 9000))
 sent, seen = {}, []
 def take(until_s):
@@ -38,7 +40,7 @@ def take(until_s):
 for number in range(int(sys.argv[2])):
     sent[number] = time.monotonic()
     probe.send(str(number).encode().ljust(200))
-    take(time.monotonic() + 0.001)
+    take(time.monotonic() + float(sys.argv[3]) / 1000)
 take(time.monotonic() + 1)
 print(json.dumps(seen))
 """
@@ -57,9 +59,9 @@ def echoing(link: Link) -> Iterator[None]:
         echo.communicate()
 
 
-def probe(link: Link, packets: int = PACKETS) -> list[tuple[int, float]]:
+def probe(link: Link, packets: int = PACKETS, *, apart_ms: float = 1) -> list[tuple[int, float]]:
     """Number and round trip in ms of every packet that came back, in the order in which they came."""
-    command = link.far.command(sys.executable, "-c", PROBE, link.near.address, str(packets))
+    command = link.far.command(sys.executable, "-c", PROBE, link.near.address, str(packets), str(apart_ms))
     run = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
     return [(int(number), float(ms)) for number, ms in json.loads(run.stdout)]
 
@@ -69,8 +71,8 @@ def test_packets_take_the_round_trip_and_the_jitter_and_keep_their_order() -> No
         came = probe(link, 300)
     times_ms = [ms for _, ms in came]
     assert [number for number, _ in came] == list(range(300))
-    assert min(times_ms) >= 30
-    assert 38 <= median(times_ms) <= 80
+    assert 30 <= min(times_ms) <= 60, "the best of them, which no busy machine held up"
+    assert median(times_ms) >= 38
     assert max(times_ms) - min(times_ms) > 4
 
 
@@ -87,8 +89,8 @@ def test_packets_are_lost_at_random_each_way_and_the_same_ones_from_the_same_see
 
 def test_a_link_that_is_full_drops_and_counts_and_its_rate_holds() -> None:
     with Link(LinkConditions(rate_bps=400_000)) as link, echoing(link):
-        came = probe(link, 400)  # 200 bytes and 28 of headers, 1 ms apart: four times the rate
-    # What is sent within 1.4 s and a second more of waiting at 400 kb/s
+        came = probe(link, 400, apart_ms=0)  # 200 bytes and 28 of headers: nearly two seconds at this rate
+    # What comes in the second for which they are waited for
     assert 150 < len(came) <= 400
     assert came[-1][1] > 100  # waited behind the others
 

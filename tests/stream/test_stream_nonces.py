@@ -100,7 +100,11 @@ STEPS = 150
 
 
 @pytest.mark.parametrize("rtx", [False, True], ids=["as it was", "rtx"])
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=8,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(seed=st.integers(0, 1 << 32))
 def test_no_key_and_nonce_encrypt_two_packets(rtx: bool, seed: int) -> None:
     Watched.seen.clear()

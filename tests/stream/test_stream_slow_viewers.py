@@ -102,7 +102,7 @@ async def test_websocket_viewers_that_never_read_cost_the_others_no_picture_and_
 async def test_hls_players_that_read_nothing_cost_the_others_no_part_and_are_let_go(
     serve_hls: Callable[..., Awaitable[Player]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http1, "DRAIN_S", 0.5)
+    monkeypatch.setattr(http1, "DRAIN_S", 2.0)
     servers: list[http1.HttpServer] = []
     begin = lambda router: servers.append(http1.HttpServer(router)) or servers[-1]  # type: ignore[func-returns-value]  # noqa: E731
     monkeypatch.setattr(test_stream_hls, "HttpServer", begin)

@@ -181,11 +181,11 @@ async def page() -> AsyncIterator[Page]:
 
 async def is_in_sync(page: Page) -> bool:
     """Whether the sound of some claps in a row comes with its picture, sooner or later: players take time to settle."""
-    await page.wait_for_function("document.querySelector('video').currentTime > 0", timeout=20_000)
+    await page.wait_for_function("document.querySelector('video').currentTime > 0", timeout=60_000)
     await page.evaluate(WATCH)
-    for count in range(CLAPS + 1, 5 * CLAPS, CLAPS):
+    for count in range(CLAPS + 1, 10 * CLAPS, CLAPS):
         try:
-            await page.wait_for_function(COMPLETE, arg=count, timeout=20_000)
+            await page.wait_for_function(COMPLETE, arg=count, timeout=60_000)
         except TimeoutError as error:
             raise AssertionError(await page.evaluate("claps")) from error
         found: dict[str, list[float]] = await page.evaluate("claps")

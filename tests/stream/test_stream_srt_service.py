@@ -144,7 +144,7 @@ async def test_nobody_is_let_in_without_the_passphrase_and_learns_of_no_camera()
             assert await _refusal(service, stream_id) == RejectReason.UNSECURE
         with contextlib.suppress(SrtGone):  # it may be over before it is seen to stand
             async with _called(service, "garage", PASSPHRASE) as connection:
-                await asyncio.wait_for(_Receiver(connection).ended.wait(), 10)
+                await asyncio.wait_for(_Receiver(connection).ended.wait(), 20)
 
         assert _metrics(service)["vms_srt_calls_refused.not_found"] == 1
 

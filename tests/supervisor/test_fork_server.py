@@ -1,6 +1,7 @@
 """Workers that are forked: real ones, with their own descriptors, environment and end."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -107,11 +108,18 @@ def _children() -> list[int]:
 
 
 def _command(pid: int) -> bytes:
-    return Path(f"/proc/{pid}/cmdline").read_bytes()
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def _descriptors(pid: int) -> list[str]:
-    return [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()]
+    found = []
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed in between
+            found.append(str(link.readlink()))
+    return found
 
 
 def _link(number: int) -> str:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from tests.transcode.transcode_material import filmed, heard
 
-from vms.common.clock import NS, SystemClock
+from vms.common.clock import NS, ManualClock
 from vms.common.errors import NotFound, Unavailable
 from vms.common.ids import CameraId
 from vms.media import AccessUnit, Codec, Gap, GapReason, Hub
@@ -14,15 +14,6 @@ from vms.transcode import TranscodeOptions, TranscodeService
 from vms.transcode.service import IDLE_NS, TooManyTranscodes
 
 ONE, TWO, THREE = CameraId("one"), CameraId("two"), CameraId("three")
-
-
-class Clock(SystemClock):
-    """The real one, which can be set forward."""
-
-    ahead_ns = 0
-
-    def monotonic_ns(self) -> int:
-        return super().monotonic_ns() + self.ahead_ns
 
 
 class Lease:
@@ -54,7 +45,7 @@ class Site:
     """Cameras, and a service that transcodes two of them at once."""
 
     def __init__(self) -> None:
-        self.clock = Clock()
+        self.clock = ManualClock(monotonic_ns=NS)  # nothing filmed is old for want of a processor
         self.hubs = {camera: Hub(camera) for camera in (ONE, TWO, THREE)}
         self.leases: list[Lease] = []
         self.service = TranscodeService(self._lease, TranscodeOptions(most=2), self.clock)
@@ -171,7 +162,7 @@ async def test_one_that_nobody_takes_any_more_makes_room(site: Site) -> None:
 
 async def test_it_ends_a_while_after_the_last_viewer(site: Site) -> None:
     lease = site.service.lease(ONE)
-    site.clock.ahead_ns += 2 * IDLE_NS
+    site.clock.advance(2 * IDLE_NS / NS)
     site.service._sweep()
     assert site.service.cameras == (ONE,)
 
@@ -179,7 +170,7 @@ async def test_it_ends_a_while_after_the_last_viewer(site: Site) -> None:
     lease.release()
     site.service._sweep()
     assert site.service.cameras == (ONE,)
-    site.clock.ahead_ns += IDLE_NS + NS
+    site.clock.advance(IDLE_NS / NS + 1)
     site.service._sweep()
 
     assert site.service.cameras == ()

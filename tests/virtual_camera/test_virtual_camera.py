@@ -74,14 +74,16 @@ async def test_packets_come_over_the_picture_interval_and_not_at_once(
     client = await watch(server)
     loop = asyncio.get_running_loop()
     arrivals: dict[int, list[float]] = {}
-    while len(arrivals) < 12:
-        frame = await client.frame()
-        if frame.channel == 0:
-            arrivals.setdefault(frame.timestamp, []).append(loop.time())
+
+    def spread_s() -> float:
+        return max((arrived[-1] - arrived[0] for arrived in arrivals.values()), default=0)
+
+    async with asyncio.timeout(30):  # what a busy machine comes to too late leaves at once
+        while spread_s() <= 0.010:
+            frame = await client.frame()
+            if frame.channel == 0:
+                arrivals.setdefault(frame.timestamp, []).append(loop.time())
     await client.close()
-    key = next(iter(arrivals.values()))  # the first picture; it has several packets
-    assert len(key) > 1
-    assert key[-1] - key[0] > 0.010
 
 
 async def test_packets_lost_on_purpose_over_udp_leave_gaps_in_their_numbers(
@@ -106,7 +108,7 @@ async def test_packets_lost_on_purpose_over_udp_leave_gaps_in_their_numbers(
 async def test_dropped_cameras_break_connections_refuse_and_come_back_on_their_port(
     start: Start, clips: dict[str, Path]
 ) -> None:
-    server = await start(CameraOptions(files=(clips["plain"],), drop_after_s=0.3, drop_for_s=0.5))
+    server = await start(CameraOptions(files=(clips["plain"],), drop_after_s=2, drop_for_s=2))
     client = await watch(server)
     await client.frames_of(0, 5)
     await client.closed()

@@ -6,7 +6,7 @@ from typing import NamedTuple, Self
 
 from vms.wire.rtsp.message import Headers, Response, take_message
 
-TIMEOUT_S = 5.0
+TIMEOUT_S = 30.0
 
 
 class Frame(NamedTuple):

@@ -126,7 +126,7 @@ class _Caller(asyncio.DatagramProtocol):
             self._answers.get_nowait()
         self._transport.sendto(_handshake(INDUCTION, 4))
         while True:
-            answer = await asyncio.wait_for(self._answers.get(), 5)
+            answer = await asyncio.wait_for(self._answers.get(), 20)
             if answer[:2] == b"\x80\x00" and struct.unpack_from(">I", answer, 36)[0] == INDUCTION:
                 return int(struct.unpack_from(">I", answer, 44)[0])
 

@@ -98,7 +98,7 @@ async def test_several_datagrams_in_one_segment_are_each_taken(
     reader, writer = await opened(endpoint)
     writer.write(frame(check(peer, viewer)) + frame(b"") + frame(check(peer, viewer)))
     for _ in range(2):
-        length = int.from_bytes(await asyncio.wait_for(reader.readexactly(2), 5), "big")
+        length = int.from_bytes(await asyncio.wait_for(reader.readexactly(2), 20), "big")
         assert (await reader.readexactly(length))[:2] == b"\x01\x01"
     writer.close()
 

@@ -181,7 +181,11 @@ def shelf_of_files(tmp_path_factory, movie) -> Shelf:
     return shelf
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(one=st.floats(0, 1), other=st.floats(0, 1))
 def test_any_byte_range_is_that_slice_of_the_whole(shelf_of_files, one, other):
     async def check() -> None:

@@ -134,9 +134,9 @@ def test_a_day_of_files_and_gaps_is_quick():
 
     files = [file(n * 300, n * 300 + 299) for n in range(8640)]
     gaps = [gap(n * 300 + 299, n * 300 + 300) for n in range(8640)]
-    started_s = time.process_time()
+    started_s = time.thread_time()
     timeline = build(files, gaps, end_s=8640 * 300)
-    assert time.process_time() - started_s < 1
+    assert time.thread_time() - started_s < 1
     assert len(timeline.spans) == len(timeline.gaps) == 8640
 
 

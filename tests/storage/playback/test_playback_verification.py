@@ -240,7 +240,7 @@ class _SlowShelf(Shelf):
 
         def slowly(offset: int, size: int) -> bytes:
             self.reading.set()
-            assert self.go.wait(10)
+            assert self.go.wait(60)
             return read_at(offset, size)
 
         opened.read_at = slowly  # type: ignore[method-assign]
@@ -254,7 +254,7 @@ async def test_who_asks_while_too_many_wait_is_told_to_come_back(
     slow = _SlowShelf(signed)
     verifier = RecordingVerifier(slow, lambda: installation.trust)
     waiting = [asyncio.create_task(verifier.verify(PORCH, *DAY)) for _ in range(MOST_WAITING)]
-    await asyncio.to_thread(slow.reading.wait, 10)
+    await asyncio.to_thread(slow.reading.wait, 60)
     with pytest.raises(TooManyVerifications, match="try again later"):
         await verifier.verify(PORCH, *DAY)
     slow.go.set()
@@ -271,7 +271,7 @@ async def test_one_that_goes_away_lets_the_next_have_its_turn(
     slow = _SlowShelf(signed)
     verifier = RecordingVerifier(slow, lambda: installation.trust)
     gone = asyncio.create_task(verifier.verify(PORCH, *DAY))
-    await asyncio.to_thread(slow.reading.wait, 10)
+    await asyncio.to_thread(slow.reading.wait, 60)
     gone.cancel()
     await asyncio.wait([gone])
     slow.go.set()

