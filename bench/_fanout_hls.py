@@ -22,8 +22,8 @@ import uvloop
 
 from bench._fanout_feeder import free_port
 from bench._fanout_pictures import Load, allow_many_files, cpu_ns, pace_until
-from bench._fanout_sides import CAMERA, BenchProcess
-from bench._fanout_websocket import SECRET, TOKEN_LIFETIME_NS, PushedStream, frames
+from bench._fanout_servers import CAMERA, BenchProcess, ProcessSide, PushedStream
+from bench._fanout_websocket import SECRET, TOKEN_LIFETIME_NS, give_messages
 from bench._processes import tree
 from vms.stream.hls import HlsService, UrlTokens, hls_path
 from vms.stream.http.http1 import HttpServer
@@ -31,8 +31,6 @@ from vms.stream.http.listener import TcpFront
 from vms.stream.http.request import Router
 from vms.stream.http.token import WATCH, mint
 from vms.stream.hubs import own_hubs
-from vms.stream.websocket.feed import Feed, Item
-from vms.stream.websocket.framing import Opcode
 from vms.stream.websocket.messages import MEDIA_HEADER_BYTES
 from vms.telemetry.logs import configure_logs
 
@@ -88,29 +86,14 @@ http {{
 """
 
 
-class OurHls:
+class OurHls(ProcessSide):
     """Our service on a hub of its own process."""
 
     def __init__(self, load: Load) -> None:
         port = free_port(socket.SOCK_STREAM)
         token = mint(SECRET, CAMERA, WATCH, time.time_ns() + TOKEN_LIFETIME_NS)
         self.url = f"http://127.0.0.1:{port}{hls_path(CAMERA)}?token={token}"
-        self._server = BenchProcess(run_hls_server, load, port)
-
-    def __enter__(self) -> Self:
-        allow_many_files()
-        self._server.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.end()
-
-    @property
-    def pid(self) -> int:
-        return self._server.process.pid or 0
-
-    def stop(self) -> list[int]:
-        return self._server.stop()
+        super().__init__(run_hls_server, load, port)
 
 
 class NginxHls:
@@ -201,23 +184,6 @@ def run_stream_feeder(pipe: Connection, path: str, frame_bytes: int) -> None:
 
 
 async def _feed(pipe: Connection, path: str, frame_bytes: int) -> None:
-    stream = PushedStream(frame_bytes)
-    feed = Feed(stream.hub, stream.clock)
     with Path(path).open("wb", buffering=0) as to_packager:
-        feed.add(_ToPackager(to_packager.fileno()))
-        await pace_until(pipe, stream.push)
-
-
-class _ToPackager:
-    """Implements Taker."""
-
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
-
-    def deliver(self, item: Item) -> None:
-        for opcode, begin, end in frames(item.framed):
-            if opcode == Opcode.BINARY:
-                os.write(self._fd, item.framed[begin + MEDIA_HEADER_BYTES : end])
-
-    def skip(self) -> None:
-        """It cannot."""
+        fd = to_packager.fileno()
+        await give_messages(pipe, frame_bytes, lambda _, message: os.write(fd, message[MEDIA_HEADER_BYTES:]))

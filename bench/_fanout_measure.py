@@ -16,12 +16,12 @@ from rich.console import Console
 from rich.table import Table
 
 from bench._fanout_pictures import FPS, Joined, Load, Seen, cpu_ns
-from bench._fanout_sides import Side
+from bench._fanout_servers import Side
 from bench._processes import MachineTime, machine, usage
 
 WARM_UP_S, SETTLE_S = 1.0, 2.0
 LATE_S = 0.5  # that a picture may take
-REPORT_S = 30.0
+REPORT_S = 90.0  # longer than players of any protocol try to join
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,12 @@ class Seen:
     answers_ms: list[tuple[int, float]] = field(default_factory=list)
     profile: str = ""
 
+    def whole(self, number: int, arrived_ns: int) -> None:
+        """A viewer has the whole of a picture, since `arrived_ns` (wall clock)."""
+        self.counts[number] = self.counts.get(number, 0) + 1
+        if arrived_ns > self.last_ns.get(number, 0):
+            self.last_ns[number] = arrived_ns
+
 
 @dataclass(frozen=True, slots=True)
 class Joined:

@@ -1,6 +1,6 @@
 """Players over TCP for the fan-out benches: a process that joins them one after the other, and reads them all.
 
-Belongs here: the process. Does not: what a player asks for and sees in what it gets (one module a protocol).
+Belongs here: the process, what every player notes. Does not: what a player asks for and sees in what it gets (one module a protocol).
 """
 
 import select
@@ -28,6 +28,25 @@ class Player(Protocol):
     socket: socket.socket
 
     def readable(self) -> None: ...
+
+
+class Notes:
+    """What one player notes of the pictures that it gets, from when it is made on."""
+
+    def __init__(self, seen: Seen) -> None:
+        self._seen = seen
+        self._asked_ns = time.time_ns()
+        self._has_picture = False
+
+    def picture(self, found: tuple[int, bool] | None, arrived_ns: int) -> None:
+        """found: the number of a whole picture, and whether it is a key picture; None: it says no number."""
+        if found is None:
+            return
+        number, key = found
+        self._seen.whole(number, arrived_ns)
+        if key and not self._has_picture:
+            self._has_picture = True
+            self._seen.first_picture_ms.append((arrived_ns - self._asked_ns) / 1e6)
 
 
 def receive(sock: socket.socket) -> tuple[bytes, int] | None:

@@ -10,30 +10,16 @@ import re
 import socket
 import struct
 import subprocess
-import sys
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Self
 
 import uvloop
 
 from bench._fanout_feeder import free_port, run_feeder
-from bench._fanout_pictures import (
-    CLOCK_RATE,
-    PARAMETER_SETS,
-    TICKS,
-    Load,
-    Seen,
-    allow_many_files,
-    number_of,
-    pace_until,
-    picture,
-)
-from bench._fanout_players import SO_TIMESTAMPNS, receive
-from bench._fanout_sides import CAMERA, BenchProcess
-from vms.common.clock import SystemClock
-from vms.media import AccessUnit, Codec, Hub, Track
+from bench._fanout_pictures import Load, Seen, number_of, pace_until
+from bench._fanout_players import SO_TIMESTAMPNS, Notes, receive
+from bench._fanout_servers import CAMERA, FedSide, ProcessSide, PushedStream
 from vms.relay import HubLease, PublicRtsp
 from vms.stream.hubs import OwnHub
 from vms.telemetry.logs import configure_logs
@@ -55,11 +41,9 @@ class RtspPlayer:
     def __init__(self, url: str, seen: Seen) -> None:
         host, port = url.split("/")[2].split(":")
         self._url = url
-        self._seen = seen
+        self._notes = Notes(seen)
         self._rest = b""
         self._sequence = 0
-        self._has_picture = False
-        self._asked_ns = time.time_ns()
         self.socket = socket.create_connection((host, int(port)), ANSWER_TIMEOUT_S)
         described = self._ask("DESCRIBE", url, "Accept: application/sdp")
         control = re.findall(r"^a=control:(\S+)", described, re.MULTILINE)[-1]
@@ -88,22 +72,9 @@ class RtspPlayer:
             if end > len(data):
                 break
             if channel == 0 and data[at + 5] & 0x80:
-                self._picture(data[at + 16 : end], arrived_ns)
+                self._notes.picture(number_of(data[at + 16 : end]), arrived_ns)
             at = end
         self._rest = data[at:]
-
-    def _picture(self, payload: bytes, arrived_ns: int) -> None:
-        found = number_of(payload)
-        if found is None:
-            return
-        number, key = found
-        seen = self._seen
-        seen.counts[number] = seen.counts.get(number, 0) + 1
-        if arrived_ns > seen.last_ns.get(number, 0):
-            seen.last_ns[number] = arrived_ns
-        if key and not self._has_picture:
-            self._has_picture = True
-            seen.first_picture_ms.append((arrived_ns - self._asked_ns) / 1e6)
 
     def _ask(self, method: str, url: str, *headers: str) -> str:
         """The answer, head and body; what comes behind it stays in `_rest`."""
@@ -146,65 +117,28 @@ def _packet_bytes(data: bytes) -> int | None:
     return length if length <= len(data) else None
 
 
-class OurRtsp:
+class OurRtsp(ProcessSide):
     """Our public RTSP server on a hub of its own process."""
 
     def __init__(self, load: Load) -> None:
         port = free_port(socket.SOCK_STREAM)
         self.url = f"rtsp://127.0.0.1:{port}/{CAMERA}"
-        self._server = BenchProcess(run_server, load, port)
-
-    def __enter__(self) -> Self:
-        self._server.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.end()
-
-    @property
-    def pid(self) -> int:
-        return self._server.process.pid or 0
-
-    def stop(self) -> list[int]:
-        return self._server.stop()
+        super().__init__(run_server, load, port)
 
 
-class GStreamerRtsp:
+class GStreamerRtsp(FedSide):
     """GStreamer's RTSP server, one shared pipeline fed by RTP over UDP."""
 
     def __init__(self, load: Load) -> None:
+        super().__init__()
+        self._load = load
+
+    def start(self) -> None:
         port = free_port()
-        self._launch = PIPELINE.format(port=port)
-        self._feeder = BenchProcess(run_feeder, port, load.frame_bytes)
-        self._process: subprocess.Popen[str] | None = None
-
-    def __enter__(self) -> Self:
-        allow_many_files()
-        command = [SYSTEM_PYTHON, str(GSTREAMER), self._launch, "--shared", "--transport", "tcp"]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        assert self._process.stdout is not None
-        self.url = self._process.stdout.readline().strip()
-        try:
-            if not self.url:
-                sys.exit("bench: GStreamer's RTSP server does not start; its message is above")
-            self._feeder.start()
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._feeder.end()
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid if self._process is not None else 0
-
-    def stop(self) -> list[int]:
-        return self._feeder.stop()
+        launch = PIPELINE.format(port=port)
+        command = [SYSTEM_PYTHON, str(GSTREAMER), launch, "--shared", "--transport", "tcp"]
+        self.url = self._run("GStreamer's RTSP server", command)
+        self._feed(run_feeder, port, self._load.frame_bytes)
 
 
 def run_server(pipe: Connection, load: Load, port: int) -> None:
@@ -213,22 +147,14 @@ def run_server(pipe: Connection, load: Load, port: int) -> None:
 
 
 async def _serve(pipe: Connection, load: Load, port: int) -> None:
-    hub = Hub(CAMERA)
-    track = Track(1, Codec.H264, CLOCK_RATE, parameter_sets=PARAMETER_SETS)
-    hub.announce([track])
-    clock = SystemClock()
+    stream = PushedStream(load.frame_bytes)
 
     async def resolve(*_: object) -> HubLease:
-        return OwnHub(hub)
+        return OwnHub(stream.hub)
 
-    def push(number: int) -> None:
-        data, key = picture(load.frame_bytes, number)
-        pts = number * TICKS
-        hub.push(AccessUnit(track, data, pts, pts, key, False, clock.wall_ns(), clock.monotonic_ns()))
-
-    server = PublicRtsp(resolve, clock, token=None, port=port)
+    server = PublicRtsp(resolve, stream.clock, token=None, port=port)
     await server.start()
-    await pace_until(pipe, push)
+    await pace_until(pipe, stream.push)
 
 
 def gstreamer_available() -> bool:

@@ -3,47 +3,29 @@
 Ours and aiortc are pushed their pictures in their own process, so making them counts as theirs; Janus takes
 RTP over UDP from a process that is not counted.
 
-Belongs here: starting, feeding and ending a server. Does not: viewers, figures.
+Belongs here: what answers offers. Does not: other servers (_fanout_servers and a module a protocol), viewers, figures.
 """
 
 import asyncio
 import multiprocessing
-import sys
 from collections.abc import Awaitable, Callable
 from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 import uvloop
 
 from bench._fanout_feeder import run_feeder
-from bench._fanout_pictures import CLOCK_RATE, TICKS, Load, pace_until, picture
+from bench._fanout_pictures import Load, pace_until
+from bench._fanout_servers import CAMERA, BenchProcess, ProcessSide, PushedStream, Side
 from bench._fanout_signalling import OfferPipe, Signalling
 from bench._janus import Janus, JanusSignalling
-from vms.common.clock import SystemClock
 from vms.common.errors import Unavailable
-from vms.common.ids import CameraId
 from vms.config import WebRtcConfig
-from vms.media import AccessUnit, Codec, Hub, Track
 from vms.stream import StreamService, own_hubs
 from vms.telemetry.logs import configure_logs
 
-CAMERA = CameraId("bench")
-START_S, END_S = 30.0, 10.0
 RETRY_S = 0.1  # of an offer that the server has no room for at the moment
-_CONTEXT = multiprocessing.get_context("spawn")
 Answer = Callable[[str], Awaitable[str]]
-
-
-class Side(Protocol):
-    """A server that is running and sends pictures. It ends with the context."""
-
-    def __enter__(self) -> Self: ...
-    def __exit__(self, *_: object) -> None: ...
-    @property
-    def pid(self) -> int: ...
-    def stop(self) -> list[int]:
-        """Stop sending; when each picture was pushed, wall clock, by number."""
 
 
 class WebRtcSide(Side, Protocol):
@@ -51,55 +33,13 @@ class WebRtcSide(Side, Protocol):
     def signalling(self) -> Signalling: ...
 
 
-class BenchProcess:
-    """A process of ours that says "ready", works until it is told something, and then says when it pushed."""
-
-    def __init__(self, target: Callable[..., None], *arguments: object) -> None:
-        self._pipe, theirs = _CONTEXT.Pipe()
-        self.process: BaseProcess = _CONTEXT.Process(target=target, args=(theirs, *arguments))
-
-    def start(self) -> None:
-        self.process.start()
-        self._receive(START_S)
-
-    def stop(self) -> list[int]:
-        self._pipe.send("stop")
-        pushed_ns: list[int] = self._receive(END_S)
-        return pushed_ns
-
-    def end(self) -> None:
-        if self.process.pid is not None:
-            self.process.join(0.5)
-            self.process.kill()
-            self.process.join()
-
-    def _receive(self, timeout_s: float) -> Any:
-        if not self._pipe.poll(timeout_s):
-            sys.exit("bench fanout: a process of the bench does not answer")
-        return self._pipe.recv()
-
-
-class OwnProcess:
+class OwnProcess(ProcessSide):
     """A server in Python that answers offers: `target` is `run_ours` or _fanout_aiortc's `run_aiortc`."""
 
     def __init__(self, target: Callable[..., None], load: Load) -> None:
-        ours, theirs = _CONTEXT.Pipe()
+        ours, theirs = multiprocessing.Pipe()
         self.signalling: Signalling = OfferPipe(ours)
-        self._server = BenchProcess(target, theirs, load)
-
-    def __enter__(self) -> Self:
-        self._server.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.end()
-
-    @property
-    def pid(self) -> int:
-        return self._server.process.pid or 0
-
-    def stop(self) -> list[int]:
-        return self._server.stop()
+        super().__init__(target, theirs, load)
 
 
 class JanusSide:
@@ -141,11 +81,8 @@ def run_ours(pipe: Connection, offers: Connection, load: Load) -> None:
 
 
 async def _ours(pipe: Connection, offers: Connection, load: Load) -> None:
-    hub = Hub(CAMERA)
-    track = Track(1, Codec.H264, CLOCK_RATE)
-    hub.announce([track])
-    clock = SystemClock()
-    service = StreamService(WebRtcConfig(port=0), own_hubs(lambda *_: hub), clock)
+    stream = PushedStream(load.frame_bytes)
+    service = StreamService(WebRtcConfig(port=0), own_hubs(lambda *_: stream.hub), stream.clock)
     await service.start()
 
     async def answer(offer: str) -> str:
@@ -155,12 +92,7 @@ async def _ours(pipe: Connection, offers: Connection, load: Load) -> None:
             except Unavailable:  # at once: a browser asks again too
                 await asyncio.sleep(RETRY_S)
 
-    def push(number: int) -> None:
-        data, key = picture(load.frame_bytes, number)
-        pts = number * TICKS
-        hub.push(AccessUnit(track, data, pts, pts, key, False, clock.wall_ns(), clock.monotonic_ns()))
-
-    await serve(pipe, offers, answer, push)
+    await serve(pipe, offers, answer, stream.push)
 
 
 async def serve(pipe: Connection, offers: Connection, answer: Answer, push: Callable[[int], None]) -> None:

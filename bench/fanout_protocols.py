@@ -30,7 +30,7 @@ from bench._fanout_measure import LATE_S, SETTLE_S, Row, loads, measure, print_r
 from bench._fanout_pictures import Load
 from bench._fanout_players import run_players
 from bench._fanout_rtsp import GStreamerRtsp, OurRtsp, RtspPlayer, gstreamer_available
-from bench._fanout_sides import Side
+from bench._fanout_servers import Side
 from bench._fanout_websocket import NodeWebSocket, OurWebSocket, WebSocketPlayer, node_websocket_available
 from bench._processes import machine
 

@@ -14,10 +14,16 @@ player's jitter buffer, decoding, and in Chromium the wait for the screen's next
     hls_parts  Chromium plays low-latency HLS with hls.js
     hls        Chromium plays HLS with hls.js, whole segments
     aiortc     plays our WHEP; until its recv() gives the decoded picture: no display
-    rtsp       ffmpeg pulls our RTSP server over TCP, decoding like ffplay, without its window: no display
-    srt        ffmpeg calls us by SRT, with a latency of 120 ms; likewise
-    ffmpeg     pulls the camera directly by RTSP over TCP, decoding like ffplay, without its window: no display, and
-               nothing of ours between: what going through us is compared with
+    rtsp       ffmpeg pulls our RTSP server over TCP; until the picture is decoded: no display
+    rtsp_ffplay  ffplay pulls it; until the pixels of its window change (bench._latency_ffplay)
+    srt        ffmpeg calls us by SRT, with a latency of 120 ms; no display
+
+Pulling the camera directly, nothing of ours between, which is what going through us is compared with:
+
+    ffmpeg     by RTSP over TCP, without buffering; no display
+    ffplay     likewise, with the options that are usually advised for low latency; to the pixels of its window
+    ffplay_at_once  and with no time stamp to wait for (setpts=0): the quickest that it can be told to be
+    ffplay_defaults  as it comes, which takes UDP
 
 loopback: all on 127.0.0.1. impaired: players behind 30 ms round trip, 5 ms jitter each way and 1% loss each way
 (bench._link; needs root). The players run one after another beside the same camera and system.
@@ -46,10 +52,11 @@ from rich.console import Console
 from rich.table import Table
 
 from bench._fanout_feeder import free_port
+from bench._latency_ages import CAMERA
+from bench._latency_sides import SIDES
 from bench._link import End, Link, LinkConditions, why_not
 from bench._processes import machine
 from bench._system import Metrics, System
-from vms.virtual_camera import CameraOptions
 
 LINKS = {
     "loopback": None,
@@ -57,18 +64,6 @@ LINKS = {
     "lossy": LinkConditions(rtt_ms=30, jitter_ms=5, loss=0.05),
 }
 TARGETS_P95_MS = {"loopback": 100.0, "impaired": 200.0}
-PROTOCOLS = {
-    "browser": "webrtc",
-    "websocket": "websocket",
-    "webtransport": "webtransport",
-    "hls_parts": "hls",
-    "hls": "hls",
-    "aiortc": "webrtc",
-    "rtsp": "rtsp",
-    "srt": "srt",
-    "ffmpeg": None,
-}
-"""By side, what it plays of ours."""
 USER = "bench"
 LIVE_S = 30.0
 _CLONE_NEWNET = 0x40000000
@@ -82,14 +77,14 @@ virtual_camera.run(options, lambda cameras: print(*(each.url for each in cameras
 
 def main() -> None:
     options = _options()
+    sides = _available(options.sides)
     rows: list[dict[str, Any]] = []
     for name in options.links:
         if name != "loopback" and (reason := why_not()):
             print(f"bench latency: {name} is left out: {reason}", file=sys.stderr)
             continue
-        rows += measure(name, options.sides, options.seconds)
-    defaults = CameraOptions(pattern=True)
-    picture = f"{defaults.width}x{defaults.height}, {defaults.frames_per_second} a second"
+        rows += measure(name, sides, options.seconds)
+    picture = f"{CAMERA.width}x{CAMERA.height}, {CAMERA.frames_per_second} a second"
     result = {
         "bench": "latency",
         "machine": machine(),
@@ -106,10 +101,21 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench latency", description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=20.0, help="to measure, a player")
     parser.add_argument("--links", nargs="+", choices=tuple(LINKS), default=("loopback", "impaired"))
-    sides = tuple(PROTOCOLS)
-    parser.add_argument("--sides", nargs="+", choices=sides, default=sides)
+    parser.add_argument("--sides", nargs="+", choices=tuple(SIDES), default=tuple(SIDES))
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     return parser.parse_args()
+
+
+def _available(sides: Sequence[str]) -> list[str]:
+    """The sides that can run here; says which cannot."""
+    found = []
+    for side in sides:
+        if missing := SIDES[side].missing():
+            said = f"not installed (scripts/setup-dev.sh): {', '.join(missing)}"
+            print(f"bench latency: {side} is left out: {said}", file=sys.stderr)
+        else:
+            found.append(side)
+    return found or sys.exit("bench latency: none of these players can run here")
 
 
 def measure(name: str, sides: Sequence[str], seconds: float) -> list[dict[str, Any]]:
@@ -132,7 +138,7 @@ def measure(name: str, sides: Sequence[str], seconds: float) -> list[dict[str, A
         _wait_live(system.url, token)
         for side in sides:
             before = _stages(system.url, token)
-            protocol = PROTOCOLS[side]
+            protocol = SIDES[side].protocol
             job = {"url": camera_url} if protocol is None else _job(system.url, token, protocol)
             job |= {"api": system.url, "token": token, "seconds": seconds}
             seen = _play(side, job, far)

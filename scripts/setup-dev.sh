@@ -53,6 +53,7 @@ $run_only && exit 0
 missing=()
 command -v chromium >/dev/null || missing+=(chromium)
 command -v ffmpeg >/dev/null || missing+=(ffmpeg)
+command -v Xvfb >/dev/null || missing+=(xvfb)
 command -v janus >/dev/null || missing+=(janus)
 command -v ip >/dev/null || missing+=(iproute2)
 command -v srt-live-transmit >/dev/null || missing+=(srt-tools)
