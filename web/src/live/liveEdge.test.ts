@@ -14,6 +14,17 @@ describe("a buffered live picture", () => {
     expect(edgeStep(9.9, [{ start: 0, end: 10 }], true).rate).toBe(1);
   });
 
+  test("hurries the more, the further it is behind: after a cut of a second it is back within four", () => {
+    let [atS, hurrying] = [8.5, false];
+    for (let stepMs = 0; stepMs < 4_000; stepMs += 100) {
+      const newestS = 10 + stepMs / 1000;
+      const { rate } = edgeStep(atS, [{ start: 0, end: newestS }], hurrying);
+      hurrying = rate > 1;
+      atS += 0.1 * rate;
+    }
+    expect(14 - atS).toBeLessThan(0.5);
+  });
+
   test("jumps when it is far behind, or in a hole", () => {
     expect(edgeStep(2, [{ start: 0, end: 10 }], false).seekTo).toBeCloseTo(10 - BEHIND_S);
     const holes = [

@@ -13,9 +13,13 @@ export interface EdgeStep {
 
 /** So far behind the newest picture a player is at its best: pictures come in pulses. */
 export const BEHIND_S = 0.15;
-/** Further behind, it plays a little faster … */
+/** Further behind, it plays faster until it is there again: the further, the faster (sound keeps its pitch) … */
 const HURRY_BEHIND_S = 0.5;
-const HURRY_RATE = 1.05;
+const HURRY_RATES = [
+  { behindS: 1, rate: 1.5 },
+  { behindS: HURRY_BEHIND_S, rate: 1.2 },
+  { behindS: 0, rate: 1.05 },
+];
 /** … and further still, it leaves out what lies between. */
 const JUMP_BEHIND_S = 3;
 /** Media older than this is forgotten. */
@@ -31,7 +35,8 @@ export function edgeStep(atS: number, ranges: readonly Range[], hurrying: boolea
     return { rate: 1, seekTo: Math.max(newest.start, newest.end - BEHIND_S) };
   }
   const hurry = behindS > (hurrying ? BEHIND_S : HURRY_BEHIND_S);
-  return { rate: hurry ? HURRY_RATE : 1, seekTo: null };
+  const rate = HURRY_RATES.find((step) => behindS > step.behindS)?.rate;
+  return { rate: hurry && rate !== undefined ? rate : 1, seekTo: null };
 }
 
 /** Up to where media can be forgotten; null: nothing yet. */
