@@ -25,7 +25,7 @@ from vms.evidence.manifest import ManifestFile, sign_manifest
 from vms.evidence.remote import open_url
 from vms.evidence.report import LinkState, Report, Verdict, report_json
 from vms.evidence.trust import Trust
-from vms.evidence.verify import verify_directory
+from vms.evidence.verify import verify_directory, verify_together
 from vms.storage.bodies import create_body
 from vms.storage.keyring import Keyring, key_id, new_key_file
 from vms.storage.layout import recording_name
@@ -150,6 +150,48 @@ def test_what_is_no_recording_is_not_read_and_stops_nothing(home: Installation, 
     report = verify_directory(shelf, home.trust)
     assert report.exit_code == 2
     assert [file.verdict for file in report.files].count(Verdict.VERIFIED) == 4
+
+
+def test_volumes_of_a_system_are_verified_together(home: Installation, shelf: Path) -> None:
+    ssd, tier, empty = shelf / "front-door", shelf / "tier", shelf / "empty"
+    tier.mkdir()
+    empty.mkdir()
+    (ssd / "1.mp4").rename(tier / "1.mp4")
+    assert verify_directory(ssd, home.trust).verdict is Verdict.INCOMPLETE
+
+    report = verify_together([ssd, tier, empty], home.trust)
+
+    assert (report.exit_code, report.verdict) == (0, Verdict.VERIFIED)
+    assert list(_links(report).values()).count(LinkState.FOLLOWS) == 3
+    assert [str(empty) in note for note in report.notes] == [True]
+    assert {file.name for file in report.files} == {str(path) for path in shelf.rglob("*.mp4")}
+
+
+def test_a_recording_that_two_volumes_have_is_a_copy_and_twice_in_one_is_a_fault(
+    home: Installation, shelf: Path
+) -> None:
+    ssd, tier = shelf / "front-door", shelf / "tier"
+    tier.mkdir()
+    moving = (ssd / "2.mp4").read_bytes()
+    (tier / "2.mp4").write_bytes(moving)
+    report = verify_together([ssd, tier], home.trust)
+    assert (report.exit_code, report.files[-1].link) == (0, LinkState.COPY)
+
+    (tier / "2.mp4").write_bytes(moving[:5000] + bytes([moving[5000] ^ 1]) + moving[5001:])
+    assert verify_together([ssd, tier], home.trust).verdict is Verdict.CHANGED
+
+    (tier / "2.mp4").unlink()
+    (ssd / "2b.mp4").write_bytes(moving)
+    report = verify_together([ssd, tier / ".."], home.trust)
+    assert (report.exit_code, report.verdict) == (1, Verdict.CHANGED)
+    assert len(report.files) == 5  # named by both, verified once
+
+
+def test_volumes_with_nothing_in_them_hold_no_evidence(home: Installation, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(NotEvidence, match=r"a: no recording.*; .*b: no recording"):
+        verify_together([tmp_path / "a", tmp_path / "b"], home.trust)
 
 
 def test_an_empty_directory_holds_no_evidence(home: Installation, tmp_path: Path) -> None:
@@ -305,6 +347,21 @@ def test_the_command_tells_by_its_exit_code(
     assert _run("verify", one, "--key", public_key)[0] == 1
     assert _run("verify", shelf / "none.mp4", "--key", public_key)[0] == 2
     assert _run("verify", one, "--key", tmp_path / "none.pem")[0] == 2
+
+
+def test_the_command_takes_all_volumes_and_says_what_stands_alone(
+    home: Installation, shelf: Path, public_key: Path, files: dict[str, bytes]
+) -> None:
+    ssd, tier = shelf / "front-door", shelf / "tier"
+    tier.mkdir()
+    (ssd / "1.mp4").rename(tier / "1.mp4")
+    assert _run("verify", ssd, "--key", public_key)[0] == 1
+    code, output = _run("verify", ssd, tier / "1.mp4", "--key", public_key)
+    assert (code, "VERIFIED" in output) == (0, True)
+    archive = _zip(shelf / "a.zip", files)
+    code, output = _run("verify", ssd, archive, "--key", public_key)
+    assert (code, "verified alone" in output) == (2, True)
+    assert _run("verify", ssd, shelf / "none", "--key", public_key)[0] == 2
 
 
 def test_json_names_every_fragment(home: Installation, shelf: Path, row: list[Signed]) -> None:

@@ -5,7 +5,7 @@ Belongs here: where files and keys come from. Does not: verifying (vms.evidence)
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,15 @@ from vms.evidence.errors import NotEvidence
 from vms.evidence.remote import is_url, open_url, safe_url
 from vms.evidence.report import FileReport, Report, report_json
 from vms.evidence.trust import Trust
-from vms.evidence.verify import OpenFile, Watch, verify_directory, verify_file, verify_paths
+from vms.evidence.verify import (
+    Named,
+    OpenFile,
+    Watch,
+    verify_directory,
+    verify_file,
+    verify_paths,
+    verify_together,
+)
 from vms.format.errors import FormatError
 from vms.format.hybrid import ReadAt
 from vms.storage.bodies import open_body
@@ -34,7 +42,7 @@ _SMALLEST_READ = 4096
 class Asked:
     """The command's arguments."""
 
-    target: str
+    targets: tuple[str, ...]
     keys: tuple[Path, ...] = ()
     config: Path | None = None
     data_dir: Path | None = None
@@ -47,10 +55,11 @@ def verify_target(asked: Asked, *, as_json: bool) -> int:
         trust = _trust(asked)
         keyring = _keyring(asked)
         with nullcontext() if as_json else ProgressView() as view:
-            report = _report(asked.target, trust, keyring, view.watch if view is not None else Watch())
+            report = _report(asked.targets, trust, keyring, view.watch if view is not None else Watch())
     except (VmsError, OSError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        report = Report([FileReport(_shown(asked.target), "unknown", error=str(reason))])
+        shown = ", ".join(_shown(target) for target in asked.targets)
+        report = Report([FileReport(shown, "unknown", error=str(reason))])
     if as_json:
         typer.echo(json.dumps(report_json(report), indent=2))
     else:
@@ -58,21 +67,36 @@ def verify_target(asked: Asked, *, as_json: bool) -> int:
     return report.exit_code
 
 
-def _report(target: str, trust: Trust, keyring: Keyring, watch: Watch) -> Report:
+def _report(targets: Sequence[str], trust: Trust, keyring: Keyring, watch: Watch) -> Report:
+    if len(targets) > 1:
+        return verify_together([_beside_others(each) for each in targets], trust, _opener(keyring), watch)
+    (target,) = targets
     if is_url(target):
         with open_url(target, os.environ.get(_TOKEN_VARIABLE)) as (read_at, size):
             return Report([verify_file(safe_url(target), read_at, size, trust, watch)])
-    path = Path(target)
-    if not path.exists():
-        raise NotEvidence(f"{path}: No such file or directory")
+    path = _existing(target)
     if is_archive(path):
         return verify_archive(path, trust, watch)
     open_file = _opener(keyring)
     if path.is_dir():
         return verify_directory(path, trust, open_file, watch)
-    (file,) = verify_paths([(str(path), path)], trust, open_file, watch)
+    (file,) = verify_paths([Named(str(path), path, path)], trust, open_file, watch)
     file.link = None  # alone it hangs on nothing
     return Report([file])
+
+
+def _existing(target: str) -> Path:
+    path = Path(target)
+    if not path.exists():
+        raise NotEvidence(f"{path}: No such file or directory")
+    return path
+
+
+def _beside_others(target: str) -> Path:
+    """Raises NotEvidence for what has nothing to do with other files."""
+    if is_url(target) or is_archive(_existing(target)):
+        raise NotEvidence(f"{_shown(target)}: a URL or an archive is verified alone; name nothing beside it")
+    return Path(target)
 
 
 def _trust(asked: Asked) -> Trust:

@@ -40,7 +40,7 @@ _SAID = {
     Verdict.UNTRUSTED: "[bold yellow]NOT VERIFIED[/]: unchanged since it was signed, but the signature does not count",
     Verdict.INCOMPLETE: (
         "[bold yellow]NOT VERIFIED[/]: what is here is unchanged and signed by a trusted key, but recordings between "
-        "others are missing (retention keeps footage of events longer; other volumes and tiers may have them)"
+        "others are missing (retention keeps footage of events longer; other volumes and tiers may have them: name them all)"
     ),
     Verdict.UNSIGNED: "[bold yellow]NOT VERIFIED[/]: it is not signed",
     Verdict.RECORDING: "[bold yellow]NOT VERIFIED[/]: it is not closed, so not signed yet",

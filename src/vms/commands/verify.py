@@ -12,6 +12,7 @@ import typer
 _EPILOG = (
     "Exit codes: 0 everything is unchanged and signed by a trusted key; 1 something is not; 2 it could not be read."
     "\n\nExamples:\n\n  vms verify clip.mp4 --key system.pem\n\n  vms verify /mnt/recordings --config vms.yaml"
+    "\n\n  vms verify /mnt/ssd /mnt/archive --config vms.yaml"
     "\n\n  vms verify export.zip --key system.pem --json"
 )
 
@@ -22,10 +23,12 @@ def register(app: typer.Typer) -> None:
 
 
 def verify(  # noqa: PLR0917 - options
-    target: Annotated[
-        str,
+    targets: Annotated[
+        list[str],
         typer.Argument(
-            metavar="FILE|DIR|URL", help="A recording, an export, an archive, a directory of them."
+            metavar="FILE|DIR|URL...",
+            help="A recording, an export, an archive, a directory of them. Several files and directories, such as"
+            " all volumes and tiers of a system, are verified together.",
         ),
     ],
     key: Annotated[
@@ -46,5 +49,5 @@ def verify(  # noqa: PLR0917 - options
     """Say of each fragment of footage: unchanged, changed, missing, reordered, unsigned."""
     from vms.commands.verification import Asked, verify_target
 
-    asked = Asked(target, tuple(key or ()), config, data_dir, tuple(volume_key or ()))
+    asked = Asked(tuple(targets), tuple(key or ()), config, data_dir, tuple(volume_key or ()))
     raise typer.Exit(verify_target(asked, as_json=as_json))

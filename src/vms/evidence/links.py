@@ -12,13 +12,16 @@ from vms.evidence.trust import SignatureState
 
 Prefixes = Callable[[FileReport], Sequence[bytes]]
 """Gives the chain digests of a recording up to each of its fragments."""
+Place = Callable[[FileReport], object]
+"""Which of the places that were named a file lies in."""
 _SPEAKING = frozenset({SignatureState.TRUSTED, SignatureState.UNTRUSTED, SignatureState.EXPIRED})
 
 
-def check_links(files: Sequence[FileReport], prefixes: Prefixes) -> None:
+def check_links(files: Sequence[FileReport], prefixes: Prefixes, place: Place = lambda _file: None) -> None:
     """Set `link` and `link_detail` of every recording among `files`.
 
     prefixes: asked only where a predecessor ends otherwise than was named: it was still being written then.
+    place: two volumes may have the same recording, while it is moved; in one it would stand twice.
     """
     groups: defaultdict[tuple[str, str], list[FileReport]] = defaultdict(list)
     unsigned: dict[UUID, FileReport] = {}
@@ -33,10 +36,12 @@ def check_links(files: Sequence[FileReport], prefixes: Prefixes) -> None:
             if source.identity is not None:
                 unsigned.setdefault(source.identity.segment_id, file)
     for group in groups.values():
-        _check_group(sorted(group, key=_start), unsigned, prefixes)
+        _check_group(sorted(group, key=_start), unsigned, prefixes, place)
 
 
-def _check_group(group: Sequence[FileReport], unsigned: dict[UUID, FileReport], prefixes: Prefixes) -> None:
+def _check_group(
+    group: Sequence[FileReport], unsigned: dict[UUID, FileReport], prefixes: Prefixes, place: Place
+) -> None:
     by_id: dict[UUID, FileReport] = {}
     originals = []
     for file in group:
@@ -46,7 +51,8 @@ def _check_group(group: Sequence[FileReport], unsigned: dict[UUID, FileReport], 
         if first is file:
             originals.append(file)
         elif _required(first).chain_digest == source.chain_digest:
-            file.link, file.link_detail = LinkState.DUPLICATE, f"the same recording as {first.name}"
+            file.link = LinkState.DUPLICATE if place(first) == place(file) else LinkState.COPY
+            file.link_detail = f"the same recording as {first.name}"
         else:
             file.link = LinkState.CONFLICTING
             file.link_detail = f"says that it is the same recording as {first.name}, and differs"

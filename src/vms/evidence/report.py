@@ -54,7 +54,8 @@ class LinkState(StrEnum):
     MISSING = "missing"  # names one that is not here, though older ones are
     DIFFERENT = "different"  # the predecessor here ends otherwise than the one it names
     REORDERED = "reordered"  # begins before its predecessor does
-    DUPLICATE = "duplicate"  # a copy of another file here
+    DUPLICATE = "duplicate"  # a copy of another file in the same place
+    COPY = "copy"  # a copy of a file in another of the places that were named, as tiers have them for a while
     CONFLICTING = "conflicting"  # another file here says that it is the same recording, and differs
     UNSIGNED = "unsigned"
 

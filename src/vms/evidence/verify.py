@@ -64,17 +64,27 @@ def verify_file(name: str, read_at: ReadAt, size: int, trust: Trust, watch: Watc
     return FileReport(name, "recording", size, [source])
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A file to verify. place: of those that were named, the one that it lies in."""
+
+    name: str
+    path: Path
+    place: Path
+
+
 def verify_paths(
-    paths: Iterable[tuple[str, Path]],
+    paths: Iterable[Named],
     trust: Trust,
     open_file: OpenFile = open_plain,
     watch: Watch = _UNWATCHED,
 ) -> list[FileReport]:
-    """Files by name and path, and how the recordings among them hang together. Fragments are `merged`."""
+    """Files, and how the recordings among them hang together. Fragments are `merged`."""
     files: list[FileReport] = []
-    where: dict[str, Path] = {}
-    for name, path in paths:
-        where[name] = path
+    where: dict[str, Named] = {}
+    for named in paths:
+        name, path = named.name, named.path
+        where[name] = named
         file = _verify_path(name, path, trust, open_file, watch)
         misnamed = check_name(path, file.sources[0]) if file.kind == "recording" else None
         if misnamed is not None:
@@ -85,12 +95,12 @@ def verify_paths(
 
     def prefixes(file: FileReport) -> Sequence[bytes]:
         try:
-            with open_file(where[file.name]) as (read_at, size):
+            with open_file(where[file.name].path) as (read_at, size):
                 return _prefixes(read_at, size)
         except (OSError, VmsError):
             return ()
 
-    check_links(files, prefixes)
+    check_links(files, prefixes, lambda file: where[file.name].place)
     return files
 
 
@@ -98,11 +108,38 @@ def verify_directory(
     root: Path, trust: Trust, open_file: OpenFile = open_plain, watch: Watch = _UNWATCHED
 ) -> Report:
     """Every MP4 below `root`, and the chain across the recordings. Raises NotEvidence when there is none."""
-    paths = sorted(path for path in root.rglob("*.mp4") if path.is_file())
-    if not paths:
-        raise NotEvidence(f"{root}: no recording and no export (*.mp4) is in it")
-    named = ((str(path.relative_to(root)), path) for path in paths)
+    named = [Named(str(path.relative_to(root)), path, root) for path in _recordings_in(root)]
+    if not named:
+        raise NotEvidence(_nothing_in(root))
     return Report(verify_paths(named, trust, open_file, watch))
+
+
+def verify_together(
+    roots: Sequence[Path], trust: Trust, open_file: OpenFile = open_plain, watch: Watch = _UNWATCHED
+) -> Report:
+    """Files, and directories as `verify_directory` takes them: the volumes and tiers of a system, over which its chains lead.
+
+    What is named twice, as a directory and one in it, is verified once. Raises NotEvidence when there is nothing in any.
+    """
+    named: dict[Path, Named] = {}
+    empty = []
+    for root in roots:
+        paths = _recordings_in(root) if root.is_dir() else [root]
+        if not paths:
+            empty.append(_nothing_in(root))
+        for path in paths:
+            named.setdefault(path.resolve(), Named(str(path), path, root))
+    if not named:
+        raise NotEvidence("; ".join(empty))
+    return Report(verify_paths(named.values(), trust, open_file, watch), notes=empty)
+
+
+def _recordings_in(root: Path) -> list[Path]:
+    return sorted(path for path in root.rglob("*.mp4") if path.is_file())
+
+
+def _nothing_in(root: Path) -> str:
+    return f"{root}: no recording and no export (*.mp4) is in it"
 
 
 def _prefixes(read_at: ReadAt, size: int) -> list[bytes]:
