@@ -53,6 +53,12 @@ describe("a tile", () => {
     expect(tileStatus(unsent, viewer({ phase: "live", silentMs: 0 })).state).toBe("live");
   });
 
+  test("speaks of a firewall only while no picture ever came", () => {
+    const failed = { phase: "waiting", problem: { code: "media" }, silentMs: REASON_AFTER_MS } as const;
+    expect(tileStatus(camera(), viewer(failed)).cause).toMatchObject({ from: "viewer", code: "media" });
+    expect(tileStatus(camera(), viewer({ ...failed, lastPictureMs: 1 })).cause).toMatchObject({ from: "viewer", code: "lost" });
+  });
+
   test("says the camera's reason first", () => {
     const failed = camera({ state: "failed", reason: "no answer", reason_code: "unreachable" });
     expect(tileStatus(failed, viewer({ phase: "stalled" }))).toEqual({

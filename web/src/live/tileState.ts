@@ -5,7 +5,8 @@ import { isResuming, type LiveState } from "./machine";
 
 export type TileState = "connecting" | "live" | "reconnecting" | "failed" | "waiting" | "stopped" | "stalled" | "unsupported";
 
-type ViewerCode = Exclude<ProblemCode, "b_frames" | "codec">;
+/** lost: media stopped coming, though they did before; so nothing is in their way for good. */
+type ViewerCode = Exclude<ProblemCode, "b_frames" | "codec"> | "lost";
 
 export type TileCause =
   | { from: "camera"; code: string | null; text: string | null }
@@ -33,7 +34,8 @@ function viewerCause(live: LiveState): TileCause | null {
   if (problem === null) return null;
   const { code } = problem;
   if (code === "b_frames" || code === "codec") return { from: "webrtc", code };
-  return { from: "viewer", code, text: problem.detail ?? null };
+  const played = live.lastPictureMs !== null;
+  return { from: "viewer", code: code === "media" && played ? "lost" : code, text: problem.detail ?? null };
 }
 
 function resuming(live: LiveState): TileStatus {
