@@ -9,17 +9,16 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.async_api import Page, Route, async_playwright, expect
-from tests.e2e.browser import ARGUMENTS, PATIENCE_MS
+from playwright.async_api import Page, Route, expect
+from tests.e2e.browser import PATIENCE_MS
+from tests.e2e.one_process import LIVE, one_camera, page_of
 from tests.e2e.system import PATIENCE_S
 from tests.stream.lossy_quic import lossy_quic
 
 from vms.app.single import System
-from vms.config import Config, HttpConfig, RtspConfig, TranscodeConfig, WebRtcConfig, WebTransportConfig
-from vms.virtual_camera import CameraOptions, VirtualCameraServer
+from vms.virtual_camera import CameraOptions
 
 pytestmark = [pytest.mark.e2e, pytest.mark.needs("chromium")]
-LIVE = re.compile(r"/api/v1/cameras/porch/live\?")
 SHOWN = """tile => ({
     frames: tile.querySelector('video').getVideoPlaybackQuality().totalVideoFrames,
     ageMs: parseFloat(tile.querySelector('[class*=latency]')?.textContent ?? 'NaN'),
@@ -29,36 +28,14 @@ SHOWN = """tile => ({
 @pytest.fixture
 async def system(tmp_path: Path) -> AsyncIterator[System]:
     options = CameraOptions(pattern=True, width=640, height=360, bitrate=800_000)
-    cameras = VirtualCameraServer(options)
-    await cameras.start()
-    config = Config(
-        data_dir=tmp_path / "data",
-        http=HttpConfig(port=0),
-        webrtc=WebRtcConfig(port=0),
-        rtsp=RtspConfig(enabled=False),
-        transcode=TranscodeConfig(streams=0),
-        webtransport=WebTransportConfig(port=0),
-    )
-    system = System(config)
-    await system.start()
-    body = {"id": "porch", "name": "Porch", "source": cameras.cameras[0].source.reveal(), "record": "off"}
-    async with httpx.AsyncClient(base_url=system.url) as client:
-        (await client.post("/api/v1/cameras", json=body)).raise_for_status()
-    yield system
-    await system.stop()
-    await cameras.stop()
+    async with one_camera(tmp_path / "data", options) as system:
+        yield system
 
 
 @pytest.fixture
 async def page(system: System) -> AsyncIterator[Page]:
-    """It is gone before its system is, which its requests go to."""
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
-        context = await browser.new_context(locale="en-GB")
-        page = await context.new_page()
+    async with page_of(system) as page:
         yield page
-        await page.unroute_all(behavior="ignoreErrors")  # what is on its way then has nobody to answer
-        await browser.close()
 
 
 async def served_at(system: System) -> int:

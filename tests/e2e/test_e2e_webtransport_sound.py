@@ -8,19 +8,17 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
-from playwright.async_api import Page, Route, async_playwright, expect
-from tests.e2e.browser import ARGUMENTS
-from tests.e2e.test_e2e_webtransport_loss import LIVE
+from playwright.async_api import Page, Route, expect
+from tests.e2e.browser import PATIENCE_MS
+from tests.e2e.one_process import LIVE, one_camera, page_of
 from tests.stream.test_stream_sound_in_sync import Clapping, is_in_sync
 from tests.stream.webtransport_client import ServedQuic, serving
 
 from vms.app.single import System
-from vms.config import Config, HttpConfig, RtspConfig, TranscodeConfig, WebRtcConfig, WebTransportConfig
 from vms.media import Codec
-from vms.virtual_camera import CameraOptions, PatternAudio, VirtualCameraServer
+from vms.virtual_camera import CameraOptions, PatternAudio
 
 pytestmark = [pytest.mark.e2e, pytest.mark.needs("chromium")]
 HAS_SOUND = "document.querySelector('video')?.srcObject?.getAudioTracks().length > 0"
@@ -30,35 +28,15 @@ HAS_SOUND = "document.querySelector('video')?.srcObject?.getAudioTracks().length
 async def system(tmp_path: Path) -> AsyncIterator[System]:
     """With a camera that has sound, so that tiles have the control for it."""
     options = CameraOptions(pattern=True, width=320, height=180, frames_per_second=5, audio=PatternAudio.PCMU)
-    cameras = VirtualCameraServer(options)
-    await cameras.start()
-    config = Config(
-        data_dir=tmp_path / "data",
-        http=HttpConfig(port=0),
-        webrtc=WebRtcConfig(port=0),
-        rtsp=RtspConfig(enabled=False),
-        transcode=TranscodeConfig(streams=0),
-        webtransport=WebTransportConfig(port=0),
-    )
-    system = System(config)
-    await system.start()
-    body = {"id": "porch", "name": "Porch", "source": cameras.cameras[0].source.reveal(), "record": "off"}
-    async with httpx.AsyncClient(base_url=system.url) as client:
-        (await client.post("/api/v1/cameras", json=body)).raise_for_status()
-    yield system
-    await system.stop()
-    await cameras.stop()
+    async with one_camera(tmp_path / "data", options) as system:
+        yield system
 
 
 @pytest.fixture
 async def page(system: System) -> AsyncIterator[Page]:
-    """It is gone before its system is. Conditions that it waits for are strings, which the pages' own policy would not
-    let it evaluate."""
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
-        context = await browser.new_context(locale="en-GB", bypass_csp=True)
-        yield await context.new_page()
-        await browser.close()
+    """Conditions that it waits for are strings, which the pages' own policy would not let it evaluate."""
+    async with page_of(system, bypass_csp=True) as page:
+        yield page
 
 
 async def open_grid(page: Page, system: System, served: ServedQuic) -> None:
@@ -89,13 +67,13 @@ async def test_in_sync_over_webtransport_and_silent_until_it_is_asked_for(
     async with serving(camera) as served, camera.live():
         await open_grid(page, system, served)
         tile = page.get_by_test_id("tile-porch")
-        await expect(tile).to_have_attribute("data-state", "live", timeout=30_000)
+        await expect(tile).to_have_attribute("data-state", "live", timeout=PATIENCE_MS)
         (viewer,) = served.service.viewers
         assert not await page.evaluate(HAS_SOUND)
         assert (viewer.sound.wanted, viewer.sound.sent) == (False, 0)
         await tile.hover()  # which shows its buttons
         await tile.get_by_role("button", name="Sound on").click()
-        await page.wait_for_function(HAS_SOUND, timeout=20_000)
+        await page.wait_for_function(HAS_SOUND, timeout=PATIENCE_MS)
         assert await is_in_sync(page)
         (viewer,) = served.service.viewers
         assert viewer.sound.sent > 0
