@@ -15,10 +15,10 @@ export interface EdgeStep {
 export const BEHIND_S = 0.15;
 /** Further behind, it plays faster until it is there again: the further, the faster (sound keeps its pitch) … */
 const HURRY_BEHIND_S = 0.5;
-const HURRY_RATES = [
+const HURRY_RATE = 1.05;
+const FASTER = [
   { behindS: 1, rate: 1.5 },
   { behindS: HURRY_BEHIND_S, rate: 1.2 },
-  { behindS: 0, rate: 1.05 },
 ];
 /** … and further still, it leaves out what lies between. */
 const JUMP_BEHIND_S = 3;
@@ -35,8 +35,8 @@ export function edgeStep(atS: number, ranges: readonly Range[], hurrying: boolea
     return { rate: 1, seekTo: Math.max(newest.start, newest.end - BEHIND_S) };
   }
   const hurry = behindS > (hurrying ? BEHIND_S : HURRY_BEHIND_S);
-  const rate = HURRY_RATES.find((step) => behindS > step.behindS)?.rate;
-  return { rate: hurry && rate !== undefined ? rate : 1, seekTo: null };
+  const rate = FASTER.find((step) => behindS > step.behindS)?.rate ?? HURRY_RATE;
+  return { rate: hurry ? rate : 1, seekTo: null };
 }
 
 /** Up to where media can be forgotten; null: nothing yet. */
